@@ -1,0 +1,34 @@
+# The few commands a person types. `make help` lists them.
+SWIFT_BUILD = swift build -c release
+# Tests reach internal declarations; release mode because kernels are about fifty times slower in debug.
+SWIFT_TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build/test
+
+.PHONY: help demo build test check format bench fuzz clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: build ## build, then fine-tune the bundled model on the bundled pictures
+	.build/release/finetune --model models/resnet-tiny.onnx --unfreeze fc
+
+build: ## install what is missing and build the program
+	@scripts/bootstrap build
+	$(SWIFT_BUILD)
+
+test: ## install what tests need, build and run them
+	@scripts/bootstrap test
+	$(SWIFT_TEST)
+
+check: lint test ## everything that continuous integration runs
+
+.PHONY: lint
+lint: ## formatting and generated files
+	swift format lint --strict --configuration .swift-format --recursive Package.swift Sources Tests
+	scripts/generate-registry --check
+	scripts/generate-protobuf --check
+
+format: ## format the sources
+	swift format --in-place --configuration .swift-format --recursive Package.swift Sources Tests
+
+clean: ## forget everything built
+	rm -rf .build
