@@ -1,0 +1,17 @@
+/// Number of elements of a shape that comes from untrusted data, or nil when no array can have it: a dimension is negative,
+/// or the non-zero dimensions times `bytesPerElement` overflow (strides must be computable even for empty arrays).
+public func checkedElementCount(_ shape: [Int], bytesPerElement: Int = 8) -> Int? {
+    var nonZero = bytesPerElement
+    var isEmpty = false
+    for dimension in shape {
+        guard dimension >= 0 else { return nil }
+        guard dimension > 0 else {
+            isEmpty = true
+            continue
+        }
+        let (product, overflow) = nonZero.multipliedReportingOverflow(by: dimension)
+        guard !overflow else { return nil }
+        nonZero = product
+    }
+    return isEmpty ? 0 : nonZero / bytesPerElement
+}
