@@ -1,0 +1,79 @@
+import Autograd
+import TensorCore
+
+extension Op {
+    /// Running sums along an axis, without the element itself when `exclusive`, from the end when `reverse`.
+    ///
+    /// ONNX CumSum 11...; `torch.cumsum`.
+    public struct CumSum: CompositeOperator {
+        public static let opType = "CumSum"
+        public static let opsets = 11...OperatorSet.newest
+        let isExclusive: Bool
+        let isReverse: Bool
+
+        public init(exclusive: Bool = false, reverse: Bool = false) {
+            isExclusive = exclusive
+            isReverse = reverse
+        }
+
+        public init(_ node: NodeAttributes) throws {
+            isExclusive = try node.bool("exclusive", default: false)
+            isReverse = try node.bool("reverse", default: false)
+        }
+
+        public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
+            let x = try required(inputs, 0, "x")
+            return [ValueInfo(x.dtype, x.shape)]
+        }
+
+        public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
+            let x = try required(inputs, 0, "x")
+            let given = try required(inputs, 1, "axis").array
+            guard given.count == 1 else { throw failure("expected one axis, got \(given.shape)") }
+            let axis = try axis(Int(given.item()), rank: x.rank)
+            return [try x.mapped(RunningSum(axis: axis, isExclusive: isExclusive, isReverse: isReverse))]
+        }
+
+        public static func samples() throws -> [OperatorSample] {
+            let x = OperatorSample.values([2, 3])
+            let axis = NDArray(scalar: -1)
+            return [
+                OperatorSample("forward", Op.CumSum(), [x, NDArray(scalar: 0)], differentiable: [0]),
+                OperatorSample("exclusive", Op.CumSum(exclusive: true), [x, axis], differentiable: [0]),
+                OperatorSample("reverse", Op.CumSum(reverse: true), [x, axis], differentiable: [0]),
+                OperatorSample("both", Op.CumSum(exclusive: true, reverse: true), [x, axis], differentiable: [0]),
+            ]
+        }
+    }
+}
+
+/// Running sums: slices along the axis, added up one after another.
+private struct RunningSum: LinearMap {
+    let axis: Int
+    let isExclusive: Bool
+    var isReverse: Bool
+    var name: String { "Cumsum" }
+
+    func apply(_ x: NDArray) throws -> NDArray {
+        guard x.count > 0 else { return x }
+        let slices = try x.split(sizes: [Int](repeating: 1, count: x.shape[axis]), axis: axis)
+        var total = NDArray.zeros(slices[0].shape, dtype: x.dtype)
+        let sums = try (isReverse ? slices.reversed() : slices).map { slice in
+            let before = total
+            total = try NDArray.binary(.add, total, slice)
+            return isExclusive ? before : total
+        }
+        return try NDArray.concatenate(isReverse ? sums.reversed() : sums, axis: axis)
+    }
+
+    func applyAdjoint(_ gradOutput: NDArray, inputShape: [Int]) throws -> NDArray {
+        try RunningSum(axis: axis, isExclusive: isExclusive, isReverse: !isReverse).apply(gradOutput)
+    }
+}
+
+extension Tensor {
+    /// Running sums along `dim`. Source: `torch.cumsum`.
+    public func cumsum(dim: Int) -> Tensor {
+        checked(try mapped(RunningSum(axis: normalized([dim], "cumsum")[0], isExclusive: false, isReverse: false)))
+    }
+}

@@ -1,0 +1,26 @@
+import Autograd
+import TensorCore
+
+extension Op {
+    /// Elementwise a ≥ b with broadcasting, as bool; false beside NaN. ONNX GreaterOrEqual 12...; `torch.ge`.
+    public struct GreaterOrEqual: ComparisonOperator {
+        public static let opType = "GreaterOrEqual"
+        static let comparison = Comparison.greaterOrEqual
+        let legacyAxis: Int?
+
+        public init() { legacyAxis = nil }
+        init(legacyAxis: Int?) { self.legacyAxis = legacyAxis }
+
+        public static func samples() throws -> [OperatorSample] { try comparisonSamples() }
+    }
+}
+
+extension Tensor {
+    /// Elementwise a ≥ b with broadcasting, as bool. Source: `torch.ge`.
+    public static func .>= (a: Tensor, b: Tensor) -> Tensor {
+        let (a, b) = promoted(a, b)
+        return checked(try Op.GreaterOrEqual()([a, b])[0])
+    }
+    public static func .>= (a: Tensor, b: some NumberOperand) -> Tensor { a .>= b.literal(beside: a) }
+    public static func .>= (a: some NumberOperand, b: Tensor) -> Tensor { a.literal(beside: b) .>= b }
+}

@@ -1,0 +1,57 @@
+import Autograd
+import TensorCore
+
+extension Op {
+    /// y = x for x > 0, slope · x otherwise, with a learnt slope. ONNX PRelu 1...; `torch.nn.functional.prelu`.
+    ///
+    /// slope broadcasts to x: `[N, C, ...]`. Before operator set 7 a slope of C numbers goes with the channels.
+    public struct PRelu: CompositeOperator {
+        public static let opType = "PRelu"
+        let isPerChannel: Bool
+
+        /// - Parameter isPerChannel: a one-dimensional slope has one number per channel of x.
+        public init(isPerChannel: Bool = false) { self.isPerChannel = isPerChannel }
+        public init(_ node: NodeAttributes) throws { self.init(isPerChannel: node.opset < 7) }
+
+        /// The slope's shape, as it broadcasts to x.
+        private func aligned(_ slope: [Int], to x: [Int]) throws -> [Int] {
+            let isVector = isPerChannel && slope.count == 1 && slope != [1] && x.count > 1
+            let shape = isVector ? slope + [Int](repeating: 1, count: x.count - 2) : slope
+            guard broadcastShape(x, shape) == x else { throw failure("slope \(slope) does not broadcast to \(x)") }
+            return shape
+        }
+
+        public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
+            _ = try aligned(required(inputs, 1, "slope").shape, to: required(inputs, 0, "X").shape)
+            return try likeFirst(inputs)
+        }
+
+        public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
+            let (x, slope) = (try required(inputs, 0, "X"), try required(inputs, 1, "slope"))
+            let weight = try slope.reshaped(aligned(slope.shape, to: x.shape))
+            // The two halves of x, so that the derivative at 0 is the slope, as PyTorch's.
+            let positive: Tensor = try apply(Op.Relu(), x)
+            let negative = try apply(Op.Sub(), x, positive)
+            return [try apply(Op.Add(), positive, apply(Op.Mul(), weight, negative))]
+        }
+
+        public static func samples() throws -> [OperatorSample] {
+            let x = OperatorSample.values([2, 3, 2])
+            let slope = OperatorSample.values([3, 1], in: 0.1...0.9, seed: 1)
+            return [
+                OperatorSample("broadcast", Op.PRelu(), [x, slope], differentiable: [0, 1]),
+                OperatorSample("one slope", Op.PRelu(), [x, slope.rows(0..<1).reshaped([1])], differentiable: [0, 1]),
+                OperatorSample(
+                    "opset 6", try Op.PRelu(NodeAttributes(opType: opType, opset: 6)), [x, slope.reshaped([3])],
+                    differentiable: [0, 1]),
+            ]
+        }
+    }
+}
+
+extension Tensor {
+    /// x for x > 0, weight · x otherwise; weight: one number, or one per channel of `[N, C, ...]`.
+    ///
+    /// Source: `torch.nn.functional.prelu`.
+    public func prelu(_ weight: Tensor) -> Tensor { checked(try Op.PRelu(isPerChannel: true)([self, weight])[0]) }
+}

@@ -1,0 +1,23 @@
+import TensorCore
+
+extension Op {
+    /// The number of elements as an `int64` scalar. ONNX Size 1...; `torch.numel`.
+    public struct Size: Operator {
+        public static let opType = "Size"
+
+        public init() {}
+        public init(_ node: NodeAttributes) throws {}
+
+        public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
+            [ValueInfo(NDArray(scalar: try required(inputs, 0, "data").shape.reduce(1, *)))]
+        }
+
+        public func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
+            [NDArray(scalar: try required(inputs, 0, "data").count)]
+        }
+
+        public static func samples() throws -> [OperatorSample] {
+            [OperatorSample("matrix", Op.Size(), [OperatorSample.values([2, 3])], differentiable: [])]
+        }
+    }
+}

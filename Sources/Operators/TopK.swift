@@ -1,0 +1,85 @@
+import Autograd
+import TensorCore
+
+extension Op {
+    /// The k largest (or smallest) elements along an axis and their indices, in order; of equal ones the first comes first.
+    ///
+    /// k is an attribute before operator set 10, an input since. ONNX TopK 1...; `torch.topk`.
+    public struct TopK: CompositeOperator {
+        public static let opType = "TopK"
+        let axis: Int
+        let isLargest: Bool
+        let k: Int?
+
+        public init(axis: Int = -1, largest: Bool = true, k: Int? = nil) {
+            self.axis = axis
+            self.isLargest = largest
+            self.k = k
+        }
+
+        public init(_ node: NodeAttributes) throws {
+            axis = try node.int("axis", default: -1)
+            isLargest = try node.bool("largest", default: true)
+            k = node.opset < 10 ? try node.int("k") : nil
+        }
+
+        private func count(_ given: NDArray?, size: Int) throws -> Int {
+            guard let k = given.map({ Int($0.item()) }) ?? k else { throw failure("input 'K' is missing") }
+            guard k >= 0, k <= size else { throw failure("\(k) elements of an axis of \(size)") }
+            return k
+        }
+
+        public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
+            let x = try required(inputs, 0, "X")
+            let axis = try axis(axis, rank: x.shape.count)
+            var shape = x.shape
+            shape[axis] = try count(k == nil ? constant(inputs, 1, "K") : nil, size: shape[axis])
+            return [ValueInfo(x.dtype, shape), ValueInfo(.int64, shape)]
+        }
+
+        public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
+            let x = try required(inputs, 0, "X")
+            let axis = try axis(axis, rank: x.rank)
+            let count = try count(optional(inputs, 1)?.array, size: x.shape[axis])
+            let indices = try order(x.array, axis).slice(starts: [0], ends: [count], axes: [axis], steps: [1])
+            return [try x.mapped(ElementGather(indices: indices, axis: axis)), Tensor(indices)]
+        }
+
+        /// Positions along `axis` from the first to the last in order.
+        private func order(_ x: NDArray, _ axis: Int) throws -> NDArray {
+            // The axis to sort becomes the last one, and goes back afterwards.
+            var permutation = Array(0..<x.rank)
+            permutation.append(permutation.remove(at: axis))
+            let moved = try x.transposed(permutation)
+            let (values, length) = (moved.doubles(), x.shape[axis])
+            var result = [Int](repeating: 0, count: x.count)
+            for start in stride(from: 0, to: x.count, by: max(length, 1)) {
+                let sorted = (0..<length).sorted { a, b in
+                    let (first, second) = (values[start + a], values[start + b])
+                    return first == second ? a < b : isLargest ? first > second : first < second
+                }
+                result.replaceSubrange(start..<start + length, with: sorted)
+            }
+            var inverse = permutation
+            for (to, from) in permutation.enumerated() { inverse[from] = to }
+            return try NDArray(result, shape: moved.shape).transposed(inverse)
+        }
+
+        public static func samples() throws -> [OperatorSample] {
+            let x = OperatorSample.values([3, 4])
+            return [
+                OperatorSample("largest", Op.TopK(), [x, NDArray([2])], differentiable: [0]),
+                OperatorSample("smallest", Op.TopK(axis: 0, largest: false), [x, NDArray([3])], differentiable: [0]),
+                OperatorSample("ties", Op.TopK(k: 2), [NDArray([1.0, 3, 3, 2])], differentiable: []),
+            ]
+        }
+    }
+}
+
+extension Tensor {
+    /// The `k` largest (or smallest) elements along `dim` and their indices, in order. Source: `torch.topk`.
+    public func topk(_ k: Int, dim: Int = -1, largest: Bool = true) -> (values: Tensor, indices: Tensor) {
+        let results = checked(try Op.TopK(axis: dim, largest: largest, k: k)([self]))
+        return (results[0], results[1])
+    }
+}
