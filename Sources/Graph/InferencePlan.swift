@@ -1,0 +1,161 @@
+import Operators
+import Synchronization
+import TensorCore
+
+/// Nodes of a graph prepared to run without autograd.
+///
+/// Works on arrays alone and so cannot record. Batch norms are folded into convolutions, sums and activations fused to
+/// them, weights packed once; what treats every image by itself runs as an `ImageProgram`, the rest node by node, a
+/// value being released after its last use. Everything that depends on shapes is prepared at the first run with images of
+/// a shape.
+public final class InferencePlan: Sendable {
+    private let graph: Graph
+    private let nodes: [Int]
+    private let constants: [ValueID: NDArray]
+    private let results: [ValueID]
+    private let prepared = Mutex<[Key: Prepared]>([:])
+
+    /// What a preparation holds for: the shapes of all inputs but their batch size.
+    private struct Key: Hashable {
+        var shapes: [ValueID: [Int]]
+    }
+
+    /// A program and the nodes after it, for batches up to a size.
+    private struct Prepared {
+        var program: ImageProgram
+        var remaining: [Remaining]
+        /// Values that no later node reads, by position in `remaining`.
+        var released: [[ValueID]]
+    }
+
+    private enum Remaining {
+        case node(Int)
+        case convolution(PackedConvolution, FusedConvolution)
+        case addition(ValueID, ValueID, FusedActivation, ValueID)
+    }
+
+    /// Prepares `nodes`, in execution order, to compute `results`.
+    ///
+    /// - Parameter constants: values of everything constant that the nodes read.
+    public init(_ graph: Graph, nodes: [Int], constants: [ValueID: NDArray], results: [ValueID]) {
+        self.graph = graph
+        self.nodes = nodes
+        self.constants = constants
+        self.results = results
+    }
+
+    /// Runs the plan. Throws `GraphError` naming the node whose operands do not fit.
+    public func run(_ inputs: [ValueID: NDArray]) throws -> [NDArray] {
+        let prepared = try preparation(for: inputs)
+        var known = inputs
+        if !prepared.program.segments.isEmpty {
+            let images = prepared.program.inputs.first.flatMap { inputs[$0]?.shape.first } ?? 0
+            known.merge(try prepared.program.run(inputs, images: images)) { $1 }
+        }
+        for (position, step) in prepared.remaining.enumerated() {
+            try perform(step, &known)
+            for id in prepared.released[position] { known[id] = nil }
+        }
+        return try results.map { id in
+            guard let value = known[id] ?? constants[id] else {
+                throw GraphError("value '\(graph.values[id].name)'", "was not computed")
+            }
+            return value
+        }
+    }
+
+    private func perform(_ step: Remaining, _ known: inout [ValueID: NDArray]) throws {
+        func value(_ id: ValueID) throws -> NDArray {
+            guard let array = known[id] ?? constants[id] else {
+                throw GraphError("value '\(graph.values[id].name)'", "was not computed")
+            }
+            return array
+        }
+        switch step {
+        case .node(let index):
+            let node = graph.nodes[index]
+            do {
+                let outputs = try node.op.forward(node.inputs.map { $0.flatMap { known[$0] ?? constants[$0] } })
+                for (id, array) in zip(node.outputs, outputs) { if let id { known[id] = array } }
+            } catch {
+                throw GraphError(node, error)
+            }
+        case .convolution(let convolution, let fused):
+            do {
+                known[fused.output] = try convolution(value(fused.input), residual: fused.residual.map(value))
+            } catch {
+                throw GraphError(graph.nodes[fused.node], error)
+            }
+        case .addition(let a, let b, let activation, let output):
+            var sum = try Op.Add().forward([value(a), value(b)])[0]
+            switch activation {
+            case .none: break
+            case .relu: sum = try Op.Relu().forward([sum])[0]
+            case .clip(let low, let high): sum = try Op.Clip(min: low, max: high).forward([sum])[0]
+            }
+            known[output] = sum
+        }
+    }
+
+    // MARK: - Preparation
+
+    private func preparation(for inputs: [ValueID: NDArray]) throws -> Prepared {
+        let key = Key(shapes: inputs.mapValues { Array($0.shape.dropFirst()) })
+        let batch = inputs.values.map { $0.shape.first ?? 1 }.max() ?? 1
+        if let known = prepared.withLock({ $0[key] }), known.program.batch >= batch { return known }
+        let made = try prepare(inputs, batch: batch)
+        // A larger batch replaces a smaller one; shapes come and go only with the model's use.
+        prepared.withLock { $0[key] = made }
+        return made
+    }
+
+    private func prepare(_ inputs: [ValueID: NDArray], batch: Int) throws -> Prepared {
+        let infos = infer(inputs)
+        let fused = PlanFusion(graph, nodes: nodes, constants: constants, results: results, infos: infos).fuse()
+        let builder = try ImageProgramBuilder(
+            graph, fused, constants: constants, infos: infos, given: Array(inputs.keys), results: results, batch: batch)
+        let remaining = try builder.remaining.map { node -> Remaining in
+            switch node {
+            case .node(let index): return .node(index)
+            case .addition(let a, let b, let activation, let output): return .addition(a, b, activation, output)
+            case .convolution(let fused):
+                do {
+                    let shape = infos[fused.input]?.shape ?? []
+                    let geometry = try fused.op.geometry(input: shape, weight: fused.weight.shape)
+                    return .convolution(
+                        try PackedConvolution(
+                            weight: fused.weight, bias: fused.bias, geometry: geometry,
+                            inputShape: [ImageProgramBuilder.nominalBatch] + shape.dropFirst(),
+                            activation: fused.activation), fused)
+                } catch {
+                    throw GraphError(graph.nodes[fused.node], error)
+                }
+            }
+        }
+        var lastUse: [ValueID: Int] = [:]
+        for (position, node) in builder.remaining.enumerated() {
+            let touched = ImageProgramBuilder.reads(node, graph) + ImageProgramBuilder.writes(node, graph)
+            for id in touched { lastUse[id] = position }
+        }
+        var released = [[ValueID]](repeating: [], count: remaining.count)
+        for (id, position) in lastUse where !results.contains(id) && constants[id] == nil {
+            released[position].append(id)
+        }
+        return Prepared(program: ImageProgram(builder), remaining: remaining, released: released)
+    }
+
+    /// Shapes as far as they follow without running; a node whose operands do not fit says so when it runs.
+    private func infer(_ inputs: [ValueID: NDArray]) -> [ValueID: ValueInfo] {
+        var infos = constants.mapValues { ValueInfo($0) }
+        for (id, array) in inputs { infos[id] = ValueInfo(array.dtype, array.shape) }
+        for index in nodes {
+            let node = graph.nodes[index]
+            let known = node.inputs.compactMap { $0 }.allSatisfy { infos[$0] != nil }
+            guard known, let results = try? node.op.infer(node.inputs.map { $0.flatMap { infos[$0] } }) else {
+                continue
+            }
+            for (id, info) in zip(node.outputs, results) { if let id { infos[id] = info } }
+        }
+        return infos
+    }
+}

@@ -1,0 +1,184 @@
+import Operators
+import TensorCore
+
+/// A layer as a person thinks of it: one or two nodes with their parameters, under a dotted path.
+public struct Layer: Sendable {
+    /// A constant that the layer reads through one of its nodes.
+    public struct Slot: Sendable {
+        /// PyTorch's name inside the layer: `weight`, `bias`, `running_mean`.
+        public var role: String
+        /// The constant, behind any Identity, Transpose, Reshape or Cast.
+        public var root: ValueID
+        /// The reading node and its input.
+        public var node: Int
+        public var input: Int
+        /// The constant's name in the file.
+        public var name: String
+        /// True when other layers read the same constant: exporters merge equal ones.
+        public var isShared: Bool
+    }
+
+    /// `layer4.1.conv2`.
+    public var path: String
+    /// The node that gives the layer its operator, then a MatMul's bias Add.
+    public var nodes: [Int]
+    public var parameters: [Slot]
+    public var buffers: [Slot]
+}
+
+extension Graph {
+    /// The parametric layers, in execution order.
+    ///
+    /// A parameter is a floating-point constant at an input that its operator declares as one; a MatMul and the Add of its
+    /// bias are one layer; a named constant of more than one element that is added or multiplied (a layer scale, a position
+    /// embedding) is a layer of its own.
+    public func layers() -> [Layer] {
+        LayerFinder(graph: self).find()
+    }
+}
+
+private struct LayerFinder {
+    let graph: Graph
+    let producers: [ValueID: Int]
+    let consumers: [ValueID: [Int]]
+
+    init(graph: Graph) {
+        self.graph = graph
+        producers = graph.producers()
+        consumers = graph.consumers()
+    }
+
+    func find() -> [Layer] {
+        var layers: [Layer] = []
+        var claimed: Set<Int> = []
+        let needed = graph.nodesNeeded(for: graph.outputs)
+        for (index, node) in graph.nodes.enumerated() where needed.contains(index) && !claimed.contains(index) {
+            let type = type(of: node.op)
+            var parameters = slots(of: index, at: type.parameterInputs)
+            var nodes = [index]
+            if node.opType == "MatMul", let bias = biasAdd(after: index), !parameters.isEmpty {
+                parameters.append(bias)
+                nodes.append(bias.node)
+                claimed.insert(bias.node)
+            } else if parameters.isEmpty, let factor = elementwiseParameter(index) {
+                parameters = [factor]
+            }
+            guard !parameters.isEmpty else { continue }
+            layers.append(
+                Layer(path: "", nodes: nodes, parameters: parameters, buffers: slots(of: index, at: type.bufferInputs)))
+        }
+        markShared(&layers)
+        name(&layers)
+        return layers
+    }
+
+    private func slots(of index: Int, at inputs: [Int: String]) -> [Layer.Slot] {
+        let node = graph.nodes[index]
+        return inputs.sorted { $0.key < $1.key }.compactMap { input, role in
+            guard input < node.inputs.count, let value = node.inputs[input] else { return nil }
+            return slot(role, value, node: index, input: input)
+        }
+    }
+
+    private func slot(_ role: String, _ value: ValueID, node: Int, input: Int) -> Layer.Slot? {
+        guard let root = root(of: value), graph.constants[root]?.dtype.isFloatingPoint == true else { return nil }
+        return Layer.Slot(
+            role: role, root: root, node: node, input: input, name: graph.values[root].name, isShared: false)
+    }
+
+    /// The constant behind nodes that only rename or rearrange it.
+    private func root(of value: ValueID) -> ValueID? {
+        var current = value
+        while graph.constants[current] == nil {
+            guard let index = producers[current],
+                ["Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"].contains(
+                    graph.nodes[index].opType),
+                let next = graph.nodes[index].inputs.first ?? nil
+            else { return nil }
+            current = next
+        }
+        return current
+    }
+
+    /// The Add that alone reads a MatMul's result and adds a constant vector to it.
+    private func biasAdd(after matMul: Int) -> Layer.Slot? {
+        guard let output = graph.nodes[matMul].outputs.first ?? nil, let readers = consumers[output],
+            readers.count == 1,
+            !graph.outputs.contains(output), graph.nodes[readers[0]].opType == "Add"
+        else { return nil }
+        let add = graph.nodes[readers[0]]
+        for (input, value) in add.inputs.enumerated() {
+            guard let value, value != output, let slot = slot("bias", value, node: readers[0], input: input),
+                let shape = graph.constants[slot.root]?.shape, shape.dropLast().allSatisfy({ $0 == 1 }), !shape.isEmpty
+            else { continue }
+            return slot
+        }
+        return nil
+    }
+
+    private func elementwiseParameter(_ index: Int) -> Layer.Slot? {
+        let node = graph.nodes[index]
+        guard ["Add", "Mul", "Sub", "Div"].contains(node.opType) else { return nil }
+        for (input, value) in node.inputs.enumerated() {
+            guard let value, let found = slot("", value, node: index, input: input),
+                !graph.constantNodeValues.contains(found.root), (graph.constants[found.root]?.count ?? 0) > 1,
+                node.inputs.contains(where: { $0.map { graph.constants[$0] == nil } ?? false })
+            else { continue }
+            return found
+        }
+        return nil
+    }
+
+    private func markShared(_ layers: inout [Layer]) {
+        var uses: [ValueID: Int] = [:]
+        for slot in layers.flatMap({ $0.parameters + $0.buffers }) { uses[slot.root, default: 0] += 1 }
+        for index in layers.indices {
+            for position in layers[index].parameters.indices {
+                layers[index].parameters[position].isShared =
+                    uses[layers[index].parameters[position].root, default: 0] > 1
+            }
+            for position in layers[index].buffers.indices {
+                layers[index].buffers[position].isShared = uses[layers[index].buffers[position].root, default: 0] > 1
+            }
+        }
+    }
+
+    /// Paths: what the parameters' names agree on, else the exporter's scope, else the first parameter's name. A path that is
+    /// taken gets a number.
+    private func name(_ layers: inout [Layer]) {
+        var taken: Set<String> = []
+        for index in layers.indices {
+            let layer = layers[index]
+            let node = graph.nodes[layer.nodes[0]]
+            var path = layer.parameters.lazy.compactMap(prefix).first ?? ""
+            if path.isEmpty { path = node.scope ?? "" }
+            if path.isEmpty, layer.parameters[0].role.isEmpty || node.name.isEmpty { path = layer.parameters[0].name }
+            if path.isEmpty { path = node.name }
+            var unique = path
+            var number = 1
+            while !taken.insert(unique).inserted {
+                unique = "\(path)_\(number)"
+                number += 1
+            }
+            layers[index].path = unique
+            for position in layer.parameters.indices where layer.parameters[position].role.isEmpty {
+                layers[index].parameters[position].role = roleInName(layer.parameters[position], path: path)
+            }
+        }
+    }
+
+    /// `layer4.1.conv2` of `layer4.1.conv2.weight`; nil for a shared constant, whose name may be another layer's.
+    private func prefix(_ slot: Layer.Slot) -> String? {
+        guard !slot.isShared, let dot = slot.name.lastIndex(of: ".") else { return nil }
+        let suffix = slot.name[slot.name.index(after: dot)...]
+        guard ["weight", "bias", "gamma", "beta", "kernel", "running_mean", "running_var"].contains(suffix) else {
+            return nil
+        }
+        return String(slot.name[..<dot])
+    }
+
+    private func roleInName(_ slot: Layer.Slot, path: String) -> String {
+        guard slot.name.hasPrefix(path + ".") else { return "weight" }
+        return String(slot.name.dropFirst(path.count + 1))
+    }
+}

@@ -1,0 +1,60 @@
+import TensorCore
+
+/// A value in one of its layouts.
+struct PlanValue: Hashable, Sendable {
+    var id: ValueID
+    var layout: ImageLayout
+}
+
+/// Gives values that are not needed at the same time the same memory.
+struct PlanMemory: Sendable {
+    /// Byte offsets into the plan's memory.
+    private(set) var offsets: [PlanValue: Int] = [:]
+    private(set) var byteCount = 0
+    /// Free ranges, by offset; neighbours are joined.
+    private var free: [(offset: Int, size: Int)] = []
+    private var sizes: [PlanValue: Int] = [:]
+
+    /// The smallest free range that fits, or new memory at the end.
+    mutating func allocate(_ value: PlanValue, byteCount size: Int) {
+        let size = (size + 63) / 64 * 64
+        sizes[value] = size
+        let fitting = free.indices.filter { free[$0].size >= size }.min { free[$0].size < free[$1].size }
+        if let index = fitting {
+            offsets[value] = free[index].offset
+            free[index].offset += size
+            free[index].size -= size
+            if free[index].size == 0 { free.remove(at: index) }
+            return
+        }
+        // A free range at the very end can grow.
+        if let last = free.last, last.offset + last.size == byteCount {
+            free.removeLast()
+            offsets[value] = last.offset
+            byteCount = last.offset + size
+        } else {
+            offsets[value] = byteCount
+            byteCount += size
+        }
+    }
+
+    mutating func release(_ value: PlanValue) {
+        guard let offset = offsets[value], let size = sizes.removeValue(forKey: value), size > 0 else { return }
+        let index = free.firstIndex { $0.offset > offset } ?? free.endIndex
+        free.insert((offset, size), at: index)
+        if index + 1 < free.count, offset + size == free[index + 1].offset {
+            free[index].size += free[index + 1].size
+            free.remove(at: index + 1)
+        }
+        if index > 0, free[index - 1].offset + free[index - 1].size == offset {
+            free[index - 1].size += free[index].size
+            free.remove(at: index)
+        }
+    }
+
+    /// Lets `value` take over the memory of `other`, which is not needed any more.
+    mutating func rename(_ other: PlanValue, to value: PlanValue) {
+        offsets[value] = offsets[other]
+        sizes[value] = sizes.removeValue(forKey: other)
+    }
+}

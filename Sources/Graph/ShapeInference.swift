@@ -1,0 +1,114 @@
+import Operators
+import TensorCore
+
+extension Graph {
+    /// Constants of at most this many elements are computed while inferring, so that shape arithmetic resolves.
+    private static let foldedElements = 4096
+
+    /// Shape and element type of every value for the given inputs; nil where a node is not reached.
+    ///
+    /// Values that follow from shapes and small constants alone carry their value. Throws `GraphError` naming the first
+    /// node whose operands do not fit.
+    public func infer(_ given: [ValueID: ValueInfo]) throws -> [ValueInfo?] {
+        var infos = [ValueInfo?](repeating: nil, count: values.count)
+        for (id, array) in constants { infos[id] = ValueInfo(array) }
+        for (id, info) in given { infos[id] = info }
+        for node in nodes {
+            let inputs = try node.inputs.map { id -> ValueInfo? in
+                guard let id else { return nil }
+                guard let info = infos[id] else {
+                    throw GraphError(node.label, "input '\(values[id].name)' has no value")
+                }
+                return info
+            }
+            do {
+                var results = try node.op.infer(inputs)
+                let isSmall = results.allSatisfy { elementCount($0.shape) <= Graph.foldedElements }
+                let arrays = inputs.map { $0?.value }
+                if isSmall && zip(inputs, arrays).allSatisfy({ $0 == nil || $1 != nil }) && results[0].value == nil {
+                    results = try node.op.forward(arrays).map { ValueInfo($0) }
+                }
+                for (id, info) in zip(node.outputs, results) { if let id { infos[id] = info } }
+            } catch {
+                throw GraphError(node, error)
+            }
+        }
+        return infos
+    }
+
+    /// The graph's first input that is not a constant: the pictures.
+    public func pictureInput() throws -> ValueID {
+        guard let input = inputs.first else { throw GraphError("the graph", "has no input") }
+        return input
+    }
+
+    /// Shapes of the inputs for a batch of `batch`, and pictures of `imageSize` (height, width) where the file leaves them
+    /// open or the caller asks for others.
+    ///
+    /// A batch size fixed in the file is overridden. Throws when a dimension stays unknown.
+    public func inputInfos(batch: Int, imageSize: (height: Int, width: Int)? = nil) throws -> [ValueID: ValueInfo] {
+        var result: [ValueID: ValueInfo] = [:]
+        let pictures = try pictureInput()
+        for id in inputs {
+            let name = values[id].name
+            guard let declared = values[id].declared else {
+                throw GraphError("input '\(name)'", "has no declared shape")
+            }
+            var shape: [Int] = []
+            for (axis, dimension) in declared.dimensions.enumerated() {
+                if axis == 0 {
+                    shape.append(batch)
+                } else if id == pictures, let imageSize, let index = spatialAxes(declared).firstIndex(of: axis) {
+                    shape.append(index == 0 ? imageSize.height : imageSize.width)
+                } else if case .fixed(let size) = dimension {
+                    shape.append(size)
+                } else {
+                    throw GraphError(
+                        "input '\(name)'", "dimension \(axis) is not fixed in the file; give it, e.g. --image-size 224")
+                }
+            }
+            result[id] = ValueInfo(declared.dtype, shape)
+        }
+        return result
+    }
+
+    /// True when the picture input is `[N, H, W, C]`, as TensorFlow's converter may leave it.
+    public static func isChannelsLast(_ declared: DeclaredType) -> Bool {
+        guard declared.dimensions.count == 4 else { return false }
+        func isChannels(_ dimension: Dimension) -> Bool { dimension == .fixed(1) || dimension == .fixed(3) }
+        return isChannels(declared.dimensions[3]) && !isChannels(declared.dimensions[1])
+    }
+
+    private func spatialAxes(_ declared: DeclaredType) -> [Int] {
+        guard declared.dimensions.count == 4 else { return [] }
+        return Graph.isChannelsLast(declared) ? [1, 2] : [2, 3]
+    }
+
+    /// The batch size that the file fixes, or nil when it is symbolic.
+    public var fixedBatch: Int? {
+        guard let input = inputs.first, case .fixed(let batch)? = values[input].declared?.dimensions.first else {
+            return nil
+        }
+        return batch
+    }
+
+    /// The graph with batch sizes that the exporter froze into Reshape targets replaced by "as the input's".
+    ///
+    /// Only Reshape nodes whose target and input both start with the file's fixed batch size are changed; nothing is changed
+    /// when the file leaves the batch open.
+    public func withOpenBatch(imageSize: (height: Int, width: Int)? = nil) throws -> Graph {
+        guard let batch = fixedBatch else { return self }
+        let infos = try infer(try inputInfos(batch: batch, imageSize: imageSize))
+        var result = self
+        for (index, node) in nodes.enumerated() where node.opType == Op.Reshape.opType && node.inputs.count == 2 {
+            guard let data = node.inputs[0], let shape = node.inputs[1], constants[data] == nil,
+                let target = infos[shape]?.value?.integers(), target.first == batch,
+                infos[data]?.shape.first == batch, infos[data]?.value == nil
+            else { continue }
+            let open = result.addValue("\(values[shape].name) with open batch")
+            result.constants[open] = NDArray([0] + target.dropFirst())
+            result.nodes[index].inputs[1] = open
+        }
+        return result
+    }
+}

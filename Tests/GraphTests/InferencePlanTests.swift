@@ -1,0 +1,109 @@
+import GraphIR
+import Operators
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct InferencePlanTests {
+    /// Every value of the graph, computed node by node.
+    private func reference(_ graph: Graph, _ inputs: [ValueID: NDArray]) throws -> [ValueID: NDArray] {
+        var known = graph.constants.merging(inputs) { $1 }
+        for node in graph.nodes {
+            let outputs = try node.op.forward(node.inputs.map { $0.flatMap { known[$0] } })
+            for (id, array) in zip(node.outputs, outputs) { if let id { known[id] = array } }
+        }
+        return known
+    }
+
+    private func plan(_ graph: Graph, _ results: [ValueID]) -> InferencePlan {
+        InferencePlan(graph, nodes: Array(graph.nodes.indices), constants: graph.constants, results: results)
+    }
+
+    @Test(arguments: [[16, 32], [24, 40, 72]], [33, 64])
+    func agreesWithTheNodes(_ widths: [Int], _ size: Int) throws {
+        let network = try ResidualNetwork(stages: widths, classes: 10)
+        let plan = plan(network.graph, network.graph.outputs)
+        // A smaller batch after a larger one, and a larger one after that.
+        for (seed, batch) in [3, 1, 13, 0].enumerated() {
+            let x = ResidualNetwork.pictures(batch, size: size, seed: UInt64(seed))
+            let expected = try reference(network.graph, [network.input: x])
+            let results = try plan.run([network.input: x])
+            #expect(results.count == 1)
+            #expect(relativeError(results[0], try #require(expected[network.graph.outputs[0]])) < 1e-4)
+        }
+    }
+
+    @Test func keepsTheValuesThatTheCallerWants() throws {
+        let network = try ResidualNetwork(stages: [16, 32], classes: 10)
+        let x = ResidualNetwork.pictures(2, size: 40, seed: 3)
+        let expected = try reference(network.graph, [network.input: x])
+        // Also sums and convolutions that would otherwise be fused away.
+        let wanted = network.stages + network.graph.nodes.compactMap { $0.outputs[0] }.filter { $0 % 3 == 0 }
+        let results = try plan(network.graph, wanted).run([network.input: x])
+        for (id, result) in zip(wanted, results) {
+            let name = network.graph.values[id].name
+            #expect(relativeError(result, try #require(expected[id])) < 1e-4, "\(name)")
+        }
+    }
+
+    @Test func isTheSameWhateverElseRuns() throws {
+        let network = try ResidualNetwork(stages: [16, 32], classes: 10)
+        let x = ResidualNetwork.pictures(5, size: 40, seed: 3)
+        let plan = plan(network.graph, network.graph.outputs)
+        let first = try plan.run([network.input: x])[0]
+        for _ in 0..<5 { #expect(try plan.run([network.input: x])[0].isBitIdentical(to: first)) }
+    }
+
+    /// An image's values do not depend on its batch, to the last bit: features are kept from one run to the next.
+    @Test func isTheSameInEveryBatch() throws {
+        let network = try ResidualNetwork(stages: [16, 32], classes: 10)
+        let x = ResidualNetwork.pictures(7, size: 56, seed: 3)
+        let boundary = network.stages[2]
+        let together = try plan(network.graph, [boundary]).run([network.input: x])[0]
+        let alone = plan(network.graph, [boundary])
+        for image in 0..<7 {
+            let single = try alone.run([network.input: x.rows(image..<image + 1)])[0]
+            #expect(single.isBitIdentical(to: together.rows(image..<image + 1)))
+        }
+    }
+
+    /// Branches, limits as inputs, and a node that looks at the whole batch.
+    @Test func runsWhatIsNotFused() throws {
+        var graph = Graph()
+        let x = graph.addValue("x")
+        graph.inputs = [x]
+        func add(_ op: any Operator, _ inputs: [ValueID?]) -> ValueID {
+            let y = graph.addValue("v\(graph.values.count)")
+            graph.nodes.append(Graph.Node(name: "n\(y)", op: op, inputs: inputs, outputs: [y]))
+            return y
+        }
+        func constant(_ array: NDArray) -> ValueID {
+            let id = graph.addValue("c\(graph.values.count)")
+            graph.constants[id] = array
+            return id
+        }
+        let w = constant(ResidualNetwork.pictures(20, size: 3, seed: 1))
+        let a = add(Op.Conv(pads: [1, 1, 1, 1]), [x, w])
+        let b = add(Op.Clip(), [a, constant(NDArray(scalar: Float(-0.5))), constant(NDArray(scalar: Float(2)))])
+        let c = add(Op.Sigmoid(), [b])
+        let sum = add(Op.Add(), [b, c])
+        let both = add(Op.Concat(axis: 1), [sum, b])
+        let pooled = add(Op.GlobalAveragePool(), [both])
+        let flat = add(Op.Flatten(), [pooled])
+        let softmax = add(Op.Softmax(axis: 0), [flat])
+        graph.outputs = [softmax, sum]
+        let pictures = ResidualNetwork.pictures(4, size: 9, seed: 5)
+        let expected = try reference(graph, [x: pictures])
+        for (id, result) in zip(graph.outputs, try plan(graph, graph.outputs).run([x: pictures])) {
+            #expect(relativeError(result, try #require(expected[id])) < 1e-5)
+        }
+    }
+
+    @Test func namesTheNodeWhoseOperandsDoNotFit() throws {
+        let network = try ResidualNetwork(stages: [16], classes: 10)
+        let error = #expect(throws: GraphError.self) {
+            try plan(network.graph, network.graph.outputs).run([network.input: .zeros([1, 4, 32, 32])])
+        }
+        #expect(error?.place == "Conv 'stem'")
+    }
+}
