@@ -1,0 +1,95 @@
+import Autograd
+import GraphIR
+import Operators
+import TensorCore
+
+extension GraphModule {
+    /// What `replaceHead` did.
+    public struct HeadReplacement: Sendable {
+        public var path: String
+        public var inFeatures: Int
+        public var oldClasses: Int
+        public var newClasses: Int
+    }
+
+    /// Number of classes that the logits tell apart.
+    ///
+    /// - Parameter imageSize: pixels, for files that leave the picture's size open.
+    public func classCount(imageSize: (height: Int, width: Int)? = nil) throws -> Int {
+        let infos = try graph.infer(try graph.inputInfos(batch: 2, imageSize: imageSize))
+        guard let shape = infos[logits]?.shape, shape.first == 2 else {
+            throw GraphError("output '\(graph.values[logits].name)'", "is not one row of logits per picture")
+        }
+        return elementCount(shape) / 2
+    }
+
+    /// Replaces the last linear layer (Gemm, MatMul with its Add, or a 1x1 convolution) by a fresh one for `classes`
+    /// classes, trainable, initialised as `torch.nn.Linear`: weight and bias uniform in ±1/√inFeatures.
+    ///
+    /// Throws `GraphError` when the last parametric layer is not linear or more follows it than the class count allows.
+    @discardableResult
+    public func replaceHead(
+        classes: Int, imageSize: (height: Int, width: Int)? = nil, using random: inout RandomSource
+    ) throws -> HeadReplacement {
+        guard let position = layers.indices.last else { throw GraphError("the graph", "has no layer to replace") }
+        let layer = layers[position]
+        let node = graph.nodes[layer.nodes[0]]
+        let old = try classCount(imageSize: imageSize)
+        guard let weight = layer.parameters.first(where: { $0.role == "weight" }),
+            let array = graph.constants[weight.root],
+            let axis = classAxis(of: weight, node), array.shape[axis] == old
+        else {
+            throw GraphError(
+                node.label,
+                "is the last layer with parameters but not a linear one with \(old) outputs, so the head "
+                    + "cannot be replaced; use --keep-head with \(old) classes")
+        }
+        let inFeatures = array.count / old
+        let bound = 1 / Double(inFeatures).squareRoot()
+        var replaced = graph
+        for slot in layer.parameters {
+            guard var shape = graph.constants[slot.root]?.shape else { continue }
+            if slot.role == "weight" {
+                shape[axis] = classes
+            } else if shape.count(where: { $0 == old }) == 1 {
+                shape = shape.map { $0 == old ? classes : $0 }
+            } else {
+                throw GraphError(
+                    node.label, "has a bias of shape \(shape), expected one value for each of \(old) classes")
+            }
+            replaced.constants[slot.root] = NDArray(
+                (0..<elementCount(shape)).map { _ in Float(random.uniform(-bound, bound)) }, shape: shape)
+        }
+        let infos = try replaced.infer(try replaced.inputInfos(batch: 2, imageSize: imageSize))
+        guard let shape = infos[logits]?.shape, elementCount(shape) == 2 * classes else {
+            throw GraphError(node.label, "cannot be replaced: what follows it needs \(old) classes")
+        }
+        try adopt(replaced, layer: position)
+        return HeadReplacement(path: layer.path, inFeatures: inFeatures, oldClasses: old, newClasses: classes)
+    }
+
+    /// The axis of a linear layer's stored weight that counts the outputs; nil when the layer is not linear.
+    private func classAxis(of slot: Layer.Slot, _ node: Graph.Node) -> Int? {
+        guard let rank = graph.constants[slot.root]?.rank else { return nil }
+        var axis: Int
+        switch node.op {
+        case let gemm as Op.Gemm where slot.input == 1 && rank == 2: axis = gemm.transB ? 0 : 1
+        case is Op.MatMul where slot.input == 1 && rank == 2: axis = 1
+        case is Op.Conv where graph.constants[slot.root]?.shape.dropFirst(2).allSatisfy({ $0 == 1 }) == true: axis = 0
+        default: return nil
+        }
+        // The stored array may pass through transpositions on its way to the node.
+        let producers = graph.producers()
+        var current = node.inputs[slot.input]
+        while let id = current, id != slot.root {
+            guard let index = producers[id] else { return nil }
+            switch graph.nodes[index].opType {
+            case "Identity", "Cast": break
+            case "Transpose" where rank == 2: axis = 1 - axis
+            default: return nil
+            }
+            current = graph.nodes[index].inputs[0]
+        }
+        return axis
+    }
+}

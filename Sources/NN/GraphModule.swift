@@ -1,0 +1,170 @@
+import Autograd
+import GraphIR
+import Operators
+import TensorCore
+
+/// A graph brought up as modules: each parametric layer under its dotted path, every parameter frozen.
+///
+/// Values are the file's. `unfreeze(matching:)` finds parameters by path (`layer4.1.conv2.weight`) and by the name of their
+/// initializer (`onnx::Conv_193`).
+public final class GraphModule: Module {
+    /// What is executed; constants that several layers shared in the file are separate here.
+    public private(set) var graph: Graph
+    /// The graph as it was given: constants as in the file.
+    public let source: Graph
+    /// The parametric layers in execution order.
+    public let layers: [Layer]
+    /// The value that classes are decided by.
+    public let logits: ValueID
+    /// For a constant that was shared in the file, the one it was copied from.
+    public let origins: [ValueID: ValueID]
+
+    private var layerModules: [GraphLayer]
+    private let layerOfNode: [Int: Int]
+    /// Second nodes of layers, run as part of the first.
+    private let absorbed: Set<Int>
+
+    /// Builds the modules. Throws `GraphError` when the graph has no input or output.
+    public init(_ source: Graph) throws {
+        self.source = source
+        (graph, origins) = source.unshared()
+        layers = graph.layers()
+        logits = try graph.logitsValue()
+        var layerOfNode: [Int: Int] = [:]
+        var absorbed: Set<Int> = []
+        for (index, layer) in layers.enumerated() {
+            layerOfNode[layer.nodes[0]] = index
+            absorbed.formUnion(layer.nodes.dropFirst())
+        }
+        self.layerOfNode = layerOfNode
+        self.absorbed = absorbed
+        layerModules = []
+        super.init()
+        layerModules = layers.map { GraphLayer($0, in: graph, origins: origins) }
+    }
+
+    public override var members: Members {
+        Members(zip(layers, layerModules).map { ($0.path, $1.module) })
+    }
+
+    /// Layers in the order in which they run.
+    public override var parameterIndex: ParameterIndex {
+        var index = ParameterIndex()
+        for (layer, entry) in zip(layers, layerModules) {
+            var positions: [Int] = []
+            for (name, parameter) in entry.module.namedParameters() {
+                positions.append(index.entries.count)
+                index.entries.append(
+                    ParameterIndex.Entry(["\(layer.path).\(name)"] + parameter.aliases, count: parameter.count))
+            }
+            index.layers.append(ParameterIndex.Layer(path: layer.path, parameters: positions))
+        }
+        return index
+    }
+
+    /// The logits for a batch of pictures, shaped as the file's input.
+    public override func forward(_ x: Tensor) throws -> Tensor {
+        let cut = graph.cut(active: Set(state().map(\.value)), outputs: [logits])
+        let result = try run(
+            (cut.prefix + cut.suffix).sorted(), [try graph.pictureInput(): x],
+            constants: try graph.computeConstants(cut.constant))
+        guard let output = result[logits] else { throw GraphError("the graph", "computed no logits") }
+        return output
+    }
+
+    /// Runs `nodes`, in execution order, on tensors and returns every value that was given or computed.
+    ///
+    /// - Parameter constants: values of constants that are not parameters of a layer in `nodes`.
+    public func run(
+        _ nodes: [Int], _ given: [ValueID: Tensor], constants: [ValueID: NDArray]
+    ) throws -> [ValueID: Tensor] {
+        var known = given
+        var lastUse: [ValueID: Int] = [:]
+        for index in nodes { for case let id? in graph.nodes[index].inputs { lastUse[id] = index } }
+        for index in nodes where !absorbed.contains(index) {
+            let node = graph.nodes[index]
+            do {
+                if let position = layerOfNode[index] {
+                    let layer = layerModules[position]
+                    let output = try layer.run { id in id.flatMap { known[$0] ?? constants[$0].map { Tensor($0) } } }
+                    if let id = graph.nodes[layers[position].nodes.last ?? index].outputs[0] { known[id] = output }
+                } else {
+                    let inputs = node.inputs.map { id in id.flatMap { known[$0] ?? self.constant($0, constants) } }
+                    for (id, output) in zip(node.outputs, try node.op(inputs)) { if let id { known[id] = output } }
+                }
+            } catch {
+                throw error is GraphError ? error : GraphError(node, error)
+            }
+            for case let id? in node.inputs where lastUse[id] == index && id != logits && !graph.outputs.contains(id) {
+                known[id] = nil
+            }
+        }
+        return known
+    }
+
+    private func constant(_ id: ValueID, _ constants: [ValueID: NDArray]) -> Tensor? {
+        parameter(of: id) ?? constants[id].map { Tensor($0) }
+    }
+
+    /// Takes over constants of new shapes for one layer, whose parameters become trainable.
+    func adopt(_ changed: Graph, layer position: Int) throws {
+        graph = changed
+        layerModules[position] = GraphLayer(layers[position], in: graph, origins: origins)
+        for parameter in layerModules[position].module.parameters() { try parameter.requiresGrad_() }
+        layerModules[position].module.train(isTraining)
+    }
+
+    // MARK: - Parameters by value
+
+    private lazy var parameterOfValue: [ValueID: (layer: Int, role: String)] = {
+        var result: [ValueID: (layer: Int, role: String)] = [:]
+        for (index, layer) in layers.enumerated() {
+            for slot in layer.parameters { result[slot.root] = (index, slot.role) }
+        }
+        return result
+    }()
+
+    /// The parameter that a constant of the graph became; nil for buffers and other constants.
+    public func parameter(of value: ValueID) -> Parameter? {
+        guard let (layer, role) = parameterOfValue[value] else { return nil }
+        return layerModules[layer].parameters[role]
+    }
+
+    /// Constants of the graph with the present values of parameters and buffers in their place.
+    public func currentConstants() -> [ValueID: NDArray] {
+        var result = graph.constants
+        for (value, tensor) in state() { result[value] = tensor.array }
+        return result
+    }
+
+    /// Every parameter and buffer by the constant it came from.
+    public func state() -> [(value: ValueID, tensor: Tensor)] {
+        zip(layers, layerModules).flatMap { layer, entry -> [(value: ValueID, tensor: Tensor)] in
+            layer.parameters.compactMap { slot in entry.parameters[slot.role].map { (slot.root, $0) } }
+                + layer.buffers.compactMap { slot in entry.buffers[slot.role].map { (slot.root, $0) } }
+        }
+    }
+
+    // MARK: - Cut
+
+    /// The nodes that behave differently while training: Dropout, and batch norms that follow the batch.
+    public func nodesActiveInTraining() -> Set<Int> {
+        var result = Set(graph.nodes.indices.filter { graph.nodes[$0].opType == Op.Dropout.opType })
+        for (layer, entry) in zip(layers, layerModules) {
+            if let norm = entry.module as? BatchNorm2d, !norm.frozenStatistics { result.insert(layer.nodes[0]) }
+        }
+        return result
+    }
+
+    /// Divides the graph at the parameters that require gradients.
+    public func cut(training: Bool = true) -> Cut {
+        let unfrozen = state().filter { $0.tensor.requiresGrad }.map(\.value)
+        return graph.cut(
+            active: Set(unfrozen), activeNodes: training ? nodesActiveInTraining() : [], outputs: [logits])
+    }
+
+    /// Batch norms use and keep their running statistics, in `train()` too.
+    public func setFrozenStatistics(_ isFrozen: Bool) {
+        for case let norm as BatchNorm2d in modules() { norm.frozenStatistics = isFrozen }
+    }
+}

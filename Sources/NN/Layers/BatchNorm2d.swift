@@ -1,0 +1,100 @@
+import Autograd
+import Operators
+import TensorCore
+
+/// Batch normalisation: y = (x − mean) / √(variance + epsilon) · weight + bias for every channel of x `[N, C, ...]`.
+///
+/// In training mode mean and variance are the batch's (the variance divided by the number of elements), and the running
+/// statistics move towards them: running ← (1 − momentum) · running + momentum · batch, where the variance that enters is
+/// divided by the number of elements minus one. In evaluation mode they are the running ones. ONNX's momentum is 1 minus this
+/// one. Source: `torch.nn.BatchNorm2d`.
+///
+/// Freezing the parameters does not stop the statistics from moving; `frozenStatistics` does.
+public final class BatchNorm2d: Module {
+    /// The scale of each channel, `[C]`; nil without `affine`.
+    public let weight: Parameter?
+    /// `[C]`; nil without `affine`.
+    public let bias: Parameter?
+    public let runningMean: Buffer
+    public let runningVar: Buffer
+    /// How many batches moved the running statistics; nil for a layer that does not count them.
+    public let numBatchesTracked: Buffer?
+    public let epsilon: Double
+    /// Weight of the new batch in the running statistics; nil averages over all batches alike and needs the count.
+    public let momentum: Double?
+    /// Uses the running statistics and leaves them alone in training mode too; `train()` does not change this.
+    public var frozenStatistics = false
+
+    /// A layer that scales by 1 and shifts by 0 at first.
+    public init(
+        _ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32
+    ) {
+        weight = affine ? Parameter(NDArray.ones([channels], dtype: dtype)) : nil
+        bias = affine ? Parameter(NDArray.zeros([channels], dtype: dtype)) : nil
+        runningMean = Buffer(.zeros([channels], dtype: dtype))
+        runningVar = Buffer(.ones([channels], dtype: dtype))
+        numBatchesTracked = Buffer(NDArray(scalar: 0 as Int64))
+        self.epsilon = epsilon
+        self.momentum = momentum
+    }
+
+    /// A layer with given weights and statistics, all `[C]`, which does not count batches.
+    ///
+    /// Throws `ModuleError.invalidArgument` when they do not fit each other.
+    public init(
+        weight: Parameter?, bias: Parameter?, runningMean: Buffer, runningVar: Buffer, epsilon: Double = 1e-5,
+        momentum: Double = 0.1
+    ) throws {
+        self.weight = weight
+        self.bias = bias
+        self.runningMean = runningMean
+        self.runningVar = runningVar
+        self.epsilon = epsilon
+        self.momentum = momentum
+        numBatchesTracked = nil
+        super.init()
+        let all: [(String, Tensor?)] = [
+            ("weight", weight), ("bias", bias), ("runningMean", runningMean), ("runningVar", runningVar),
+        ]
+        for case (let name, let tensor?) in all {
+            try require(
+                tensor.shape == [runningMean.count], name, "must be [\(runningMean.count)], got \(tensor.shape)")
+        }
+    }
+
+    public var channels: Int { runningMean.count }
+
+    public override var members: Members {
+        [
+            "weight": weight, "bias": bias, "running_mean": runningMean, "running_var": runningVar,
+            "num_batches_tracked": numBatchesTracked,
+        ]
+    }
+
+    public override func forward(_ x: Tensor) throws -> Tensor {
+        let (y, statistics) = try batchNorm(
+            x, scale: weight, bias: bias, mean: runningMean.array, variance: runningVar.array,
+            training: isTraining && !frozenStatistics, epsilon: epsilon)
+        // A checkpoint runs this again to recompute y: the statistics must move once only.
+        if let statistics { try onceInCheckpoint { try noGrad { try track(statistics) } } }
+        return y
+    }
+
+    private func track(_ batch: BatchStatistics) throws {
+        try numBatchesTracked?.mutate { $0 = NDArray(scalar: Int64($0.integers()[0]) + 1) }
+        let factor = momentum ?? 1 / (numBatchesTracked?.item() ?? 1)
+        let unbiased = Double(batch.count) / Double(batch.count - 1)
+        for (running, new, correction) in [(runningMean, batch.mean, 1), (runningVar, batch.variance, unbiased)] {
+            let step = new.converted(to: running.dtype)
+            try running.mutate {
+                $0.scaleInPlace(1 - factor)
+                try $0.addInPlace(step, scale: factor * correction)
+            }
+        }
+    }
+
+    public override var extraDescription: String {
+        "\(channels), eps=\(number(epsilon)), momentum=\(momentum.map(number) ?? "None"), "
+            + "affine=\(python(weight != nil)), track_running_stats=True" + (frozenStatistics ? ", frozen=True" : "")
+    }
+}

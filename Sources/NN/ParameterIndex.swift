@@ -1,0 +1,110 @@
+/// The names of a model's parameters and the order of its layers: what patterns are matched against.
+///
+/// Made from a `Module`, or from a graph before there are modules.
+public struct ParameterIndex: Sendable {
+    /// One parameter.
+    public struct Entry: Sendable {
+        /// Every dotted name it answers to; the first is its path.
+        public var addresses: [String]
+        /// Number of elements.
+        public var count: Int
+
+        public init(_ addresses: [String], count: Int) {
+            precondition(!addresses.isEmpty, "a parameter needs a name")
+            self.addresses = addresses
+            self.count = count
+        }
+
+        public var name: String { addresses[0] }
+    }
+
+    /// One layer with parameters of its own.
+    public struct Layer: Sendable {
+        public var path: String
+        /// Positions of its parameters in `entries`.
+        public var parameters: [Int]
+
+        public init(path: String, parameters: [Int]) {
+            self.path = path
+            self.parameters = parameters
+        }
+    }
+
+    public var entries: [Entry] = []
+    /// The layers in the order in which they run.
+    public var layers: [Layer] = []
+
+    public init(entries: [Entry] = [], layers: [Layer] = []) {
+        self.entries = entries
+        self.layers = layers
+    }
+
+    /// Positions of the parameters that any of `patterns` selects, ascending.
+    ///
+    /// Throws `ParameterPatternError` when a pattern is malformed or selects nothing.
+    public func select(_ patterns: [String]) throws -> [Int] { try select(ParameterPattern.parse(patterns)) }
+
+    /// Positions of the parameters that any of `patterns` selects, ascending.
+    public func select(_ patterns: [ParameterPattern]) throws -> [Int] {
+        try Set(patterns.flatMap { try select($0) }).sorted()
+    }
+
+    private func select(_ pattern: ParameterPattern) throws -> [Int] {
+        if case .last(let count) = pattern.kind {
+            guard count <= layers.count else {
+                throw ParameterPatternError.tooFewLayers(pattern: pattern.text, layers: layers.count)
+            }
+            return layers.suffix(count).flatMap(\.parameters)
+        }
+        let selected = entries.indices.filter { entries[$0].addresses.contains(where: pattern.matches) }
+        guard !selected.isEmpty else {
+            throw ParameterPatternError.noMatch(
+                pattern: pattern.text, closest: closestNames(to: pattern.text), scopes: outermostScopes())
+        }
+        return selected
+    }
+
+    /// Up to three names or scopes that differ from `text` by few edits, nearest first.
+    func closestNames(to text: String) -> [String] {
+        let limit = max(2, text.count / 3)
+        var seen: Set<String> = []
+        var candidates: [(name: String, distance: Int)] = []
+        for address in entries.flatMap(\.addresses) {
+            var scope = ""
+            for component in address.split(separator: ".") {
+                scope = joined(scope, String(component))
+                guard seen.insert(scope).inserted else { continue }
+                let distance = editDistance(text, scope)
+                if distance <= limit { candidates.append((scope, distance)) }
+            }
+        }
+        // A stable order: equally near names stay in the model's order.
+        return candidates.enumerated()
+            .sorted { ($0.element.distance, $0.offset) < ($1.element.distance, $1.offset) }
+            .prefix(3).map(\.element.name)
+    }
+
+    private func outermostScopes() -> [String] {
+        var seen: Set<String> = []
+        return entries.compactMap { entry in
+            let scope = String(entry.name.prefix { $0 != "." })
+            return seen.insert(scope).inserted ? scope : nil
+        }
+    }
+}
+
+/// Fewest insertions, deletions and replacements of a character that turn `a` into `b` (Levenshtein).
+func editDistance(_ a: String, _ b: String) -> Int {
+    let (a, b) = (Array(a), Array(b))
+    var row = Array(0...b.count)
+    for (i, x) in a.enumerated() {
+        var diagonal = row[0]
+        row[0] = i + 1
+        for (j, y) in b.enumerated() {
+            let replaced = diagonal + (x == y ? 0 : 1)
+            diagonal = row[j + 1]
+            row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
+        }
+    }
+    return row[b.count]
+}

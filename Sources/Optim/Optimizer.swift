@@ -1,0 +1,216 @@
+import Autograd
+import NN
+import TensorCore
+
+/// Changes parameters along their gradients: what `SGD`, `Adam` and `AdamW` have in common.
+///
+/// Takes the parameters that are trainable when it is made; frozen ones are left out, so that neither momentum nor weight
+/// decay ever moves them. A parameter frozen later keeps its value and its state from then on. An optimizer of your own
+/// overrides `update`. Source: `torch.optim.Optimizer`.
+open class Optimizer {
+    /// What an optimizer remembers of one parameter.
+    public struct ParameterState: Sendable {
+        /// Steps that this parameter took part in.
+        public internal(set) var step = 0
+        /// One array per name in `momentNames`, of the parameter's shape; nil until `update` makes it.
+        public var moments: [NDArray?]
+    }
+
+    /// Names of the arrays kept per parameter, as PyTorch's states have them: `exp_avg`.
+    public let momentNames: [String]
+    public private(set) var groups: [Group] = []
+    private let defaults: Settings
+    private var states: [ObjectIdentifier: ParameterState] = [:]
+
+    /// - Throws: `OptimizerError` for no parameters, only frozen ones, one given twice, or a negative setting.
+    public init(_ groups: [ParameterGroup], defaults: Settings, momentNames: [String]) throws {
+        self.defaults = defaults
+        self.momentNames = momentNames
+        let given = groups.flatMap(\.parameters)
+        guard !given.isEmpty else { throw OptimizerError.noParameters(optimizer: typeName) }
+        guard given.contains(where: \.requiresGrad) else {
+            throw OptimizerError.allFrozen(optimizer: typeName, count: given.count)
+        }
+        for group in groups { try insert(group) }
+    }
+
+    /// Adds a group, for layers unfrozen in the course of training. Frozen parameters in it are left out.
+    ///
+    /// - Throws: as `init`. Source: `Optimizer.add_param_group`.
+    public final func add(_ group: ParameterGroup) throws {
+        guard !group.parameters.isEmpty else { throw OptimizerError.noParameters(optimizer: typeName) }
+        guard group.parameters.contains(where: \.requiresGrad) else {
+            throw OptimizerError.allFrozen(optimizer: typeName, count: group.parameters.count)
+        }
+        try insert(group)
+    }
+
+    private func insert(_ group: ParameterGroup) throws {
+        let trainable = group.parameters.filter(\.requiresGrad)
+        let made = Group(group, trainable: trainable, defaults: defaults)
+        try require(made.learningRate >= 0, "learningRate", made.learningRate, "a number from 0")
+        try require(made.weightDecay >= 0, "weightDecay", made.weightDecay, "a number from 0")
+        var seen = Set(states.keys)
+        for parameter in group.parameters where !seen.insert(ObjectIdentifier(parameter)).inserted {
+            throw OptimizerError.duplicateParameter(parameter: label(parameter))
+        }
+        for parameter in trainable {
+            guard parameter.dtype == .float32 || parameter.dtype == .float64 else {
+                throw OptimizerError.unsupportedType(parameter: label(parameter), dtype: parameter.dtype)
+            }
+            states[ObjectIdentifier(parameter)] = blankState
+        }
+        groups.append(made)
+    }
+
+    /// Changes one parameter in place. `state.moments` may be changed, `state.step` is 1 in the first call.
+    ///
+    /// Not called for frozen parameters nor for those without a gradient.
+    open func update(
+        _ parameter: inout NDArray, gradient: NDArray, state: inout ParameterState, group: Group
+    ) throws {
+        preconditionFailure("\(typeName) must override update")
+    }
+
+    /// One step: every trainable parameter that has a gradient moves.
+    ///
+    /// - Throws: `OptimizerError.noGradients` when none has one. Source: `Optimizer.step`.
+    public final func step() throws {
+        var moved = 0
+        try noGrad {
+            for group in groups {
+                for parameter in group.parameters where parameter.requiresGrad {
+                    guard let gradient = parameter.grad?.array else { continue }
+                    try move(parameter, gradient, group)
+                    moved += 1
+                }
+            }
+        }
+        if moved == 0 { throw OptimizerError.noGradients(optimizer: typeName) }
+    }
+
+    private func move(_ parameter: Parameter, _ gradient: NDArray, _ group: Group) throws {
+        guard gradient.shape == parameter.shape, gradient.dtype == parameter.dtype else {
+            throw OptimizerError.gradientMismatch(
+                parameter: label(parameter), expected: "\(parameter.shape) of \(parameter.dtype)",
+                actual: "\(gradient.shape) of \(gradient.dtype)")
+        }
+        // The state leaves the dictionary while it changes: its arrays must have one owner to be written in place.
+        let key = ObjectIdentifier(parameter)
+        var state = states.updateValue(blankState, forKey: key) ?? blankState
+        defer { states[key] = state }
+        state.step += 1
+        try parameter.mutate { try update(&$0, gradient: gradient, state: &state, group: group) }
+    }
+
+    /// Forgets the gradients of the optimizer's parameters. Source: `Optimizer.zero_grad`.
+    public final func zeroGrad() {
+        for group in groups {
+            for parameter in group.parameters { parameter.grad = nil }
+        }
+    }
+
+    /// The learning rate of the first group; setting it sets every group's.
+    public final var learningRate: Double {
+        get { groups[0].learningRate }
+        set { for group in groups { group.learningRate = newValue } }
+    }
+
+    // MARK: For subclasses
+
+    /// The type's name, for messages.
+    public final var typeName: String { String(describing: type(of: self)) }
+
+    /// Throws `OptimizerError.invalidSetting` unless `condition`.
+    public final func require(_ condition: Bool, _ setting: String, _ value: Double, _ expected: String) throws {
+        guard condition else {
+            throw OptimizerError.invalidSetting(
+                optimizer: typeName, setting: setting, value: value, expected: expected)
+        }
+    }
+
+    // MARK: State
+
+    /// Everything that continuing needs beside the parameters: `step` and moments per parameter, settings per group.
+    ///
+    /// A parameter is known by its name where every parameter has a name of its own, otherwise by its number in the groups.
+    /// Keys are `state/NAME/exp_avg` and `state/NAME/step`, `group/0/learning_rate`. Setting a state that belongs to other
+    /// parameters throws through `load`.
+    public final func stateDict() -> OptimizerState {
+        var result = OptimizerState()
+        for (name, parameter) in named() {
+            guard let state = states[ObjectIdentifier(parameter)] else { continue }
+            result.scalars["state/\(name)/step"] = Double(state.step)
+            for (moment, value) in zip(momentNames, state.moments) { result.arrays["state/\(name)/\(moment)"] = value }
+        }
+        for (index, group) in groups.enumerated() {
+            result.scalars["group/\(index)/learning_rate"] = group.learningRate
+            result.scalars["group/\(index)/weight_decay"] = group.weightDecay
+            result.scalars["group/\(index)/momentum"] = group.momentum
+        }
+        return result
+    }
+
+    /// Continues from a state that `stateDict()` returned. Nothing is changed unless everything fits.
+    ///
+    /// - Throws: `OptimizerError.stateMismatch` for other parameters, shapes, moments or groups.
+    public final func load(stateDict state: OptimizerState) throws {
+        func mismatch(_ reason: String) -> OptimizerError { .stateMismatch(optimizer: typeName, reason: reason) }
+        func scalar(_ key: String) throws -> Double {
+            guard let value = state.scalars[key] else { throw mismatch("it lacks '\(key)'") }
+            return value
+        }
+        var restored: [ObjectIdentifier: ParameterState] = [:]
+        for (name, parameter) in named() {
+            var own = blankState
+            own.step = Int(try scalar("state/\(name)/step"))
+            for (index, moment) in momentNames.enumerated() {
+                let key = "state/\(name)/\(moment)"
+                guard let value = state.arrays[key] else { continue }
+                guard value.shape == parameter.shape, value.dtype == parameter.dtype else {
+                    throw mismatch(
+                        "'\(key)' is \(value.shape) of \(value.dtype), expected \(parameter.shape) of \(parameter.dtype)"
+                    )
+                }
+                own.moments[index] = value
+            }
+            restored[ObjectIdentifier(parameter)] = own
+        }
+        let settings = try groups.indices.map { index in
+            try ["learning_rate", "weight_decay", "momentum"].map { try scalar("group/\(index)/\($0)") }
+        }
+        if state.scalars.count != restored.count + 3 * groups.count {
+            throw mismatch("it has parameters or groups that the optimizer does not have")
+        }
+        for (group, values) in zip(groups, settings) {
+            (group.learningRate, group.weightDecay, group.momentum) = (values[0], values[1], values[2])
+        }
+        states = restored
+    }
+
+    private var blankState: ParameterState {
+        ParameterState(moments: [NDArray?](repeating: nil, count: momentNames.count))
+    }
+
+    private func named() -> [(name: String, parameter: Parameter)] {
+        let parameters = groups.flatMap(\.parameters)
+        let names = parameters.compactMap(\.name)
+        let unique = Set(names).count == parameters.count
+        return parameters.enumerated().map { (unique ? $1.name ?? "\($0)" : "\($0)", $1) }
+    }
+
+    private func label(_ parameter: Parameter) -> String {
+        parameter.name.map { "parameter '\($0)'" } ?? "a parameter of shape \(parameter.shape)"
+    }
+}
+
+/// The memory of an optimizer, ready to be stored.
+public struct OptimizerState: Sendable {
+    public var arrays: [String: NDArray] = [:]
+    public var scalars: [String: Double] = [:]
+
+    public init(arrays: [String: NDArray] = [:], scalars: [String: Double] = [:]) {
+        self.arrays = arrays
+        self.scalars = scalars
+    }
+}
