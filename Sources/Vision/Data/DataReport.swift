@@ -1,0 +1,150 @@
+import Dispatch
+import Files
+import Synchronization
+import TensorCore
+
+/// What a person should know about a dataset before training on it.
+public struct DataReport: Sendable {
+    /// One part of the data: `train` or `val`.
+    public struct Part: Sendable {
+        public let name: String
+        /// Readable and unreadable pictures of each class, in the order of `classes`.
+        public let classCounts: [Int]
+        public let ignored: [IgnoredFile]
+        /// Pictures that cannot be decoded.
+        public let unreadable: [PictureError]
+        /// Number of pictures of each size and of each format.
+        public let sizes: [PictureSize: Int]
+        public let formats: [PictureFormat: Int]
+
+        public var count: Int { classCounts.reduce(0, +) }
+    }
+
+    /// Files with the same bytes where that misleads training.
+    public struct Duplicate: Sendable, Hashable {
+        public enum Kind: String, Sendable, Hashable {
+            /// The same picture under several labels.
+            case acrossClasses
+            /// The same picture in training and validation.
+            case acrossParts
+            /// The same picture more than once in a class.
+            case withinClass
+        }
+        public let kind: Kind
+        public let paths: [String]
+    }
+
+    public let classes: [String]
+    public let parts: [Part]
+    /// Sorted by kind's severity, then by path.
+    public let duplicates: [Duplicate]
+
+    /// Pictures of the largest training class for each one of the smallest.
+    public var imbalance: Double {
+        let counts = parts.first?.classCounts ?? []
+        guard let most = counts.max(), let least = counts.min(), least > 0 else { return 1 }
+        return Double(most) / Double(least)
+    }
+
+    /// Looks at every picture of `split` on all cores: headers, or with `decoding` every pixel.
+    public init(_ split: DatasetSplit, decoding: Bool = true, limits: DecodeLimits = DecodeLimits()) {
+        self.init(
+            classes: split.classes, parts: [("train", split.train), ("val", split.val)], decoding: decoding,
+            limits: limits)
+    }
+
+    /// Looks at every picture of one dataset.
+    public init(_ dataset: PictureDataset, decoding: Bool = true, limits: DecodeLimits = DecodeLimits()) {
+        self.init(classes: dataset.classes, parts: [("data", dataset)], decoding: decoding, limits: limits)
+    }
+
+    private init(
+        classes: [String], parts: [(name: String, dataset: PictureDataset)], decoding: Bool, limits: DecodeLimits
+    ) {
+        self.classes = classes
+        var reports: [Part] = []
+        var copies: [String: [Location]] = [:]
+        for (position, (name, dataset)) in parts.enumerated() {
+            let findings = parallelMap(dataset.count) { index in
+                Finding(dataset.samples[index].path, decoding: decoding, limits: limits)
+            }
+            reports.append(Part(name: name, dataset: dataset, findings: findings))
+            for (sample, finding) in zip(dataset.samples, findings) {
+                guard let hash = finding.hash else { continue }
+                copies[hash, default: []].append(Location(part: position, label: sample.label, path: sample.path))
+            }
+        }
+        self.parts = reports
+        self.duplicates = copies.values.compactMap(Duplicate.init).sorted { a, b in
+            a.severity != b.severity ? a.severity < b.severity : FileSystem.precedes(a.paths[0], b.paths[0])
+        }
+    }
+}
+
+/// Where a picture was found.
+private struct Location {
+    var part: Int
+    var label: Int
+    var path: String
+}
+
+/// What was learned about one file.
+private struct Finding: Sendable {
+    var hash: String?
+    var header: PictureHeader?
+    var error: PictureError?
+
+    init(_ path: String, decoding: Bool, limits: DecodeLimits) {
+        do throws(PictureError) {
+            let bytes = try FileBytes(picture: path, limits: limits)
+            hash = bytes.sha256()
+            header = try PictureHeader(encoded: bytes, limits: limits)
+            if decoding { _ = try Picture(encoded: bytes, mode: nil, limits: limits) }
+        } catch {
+            self.error = error
+        }
+    }
+}
+
+extension DataReport.Part {
+    fileprivate init(name: String, dataset: PictureDataset, findings: [Finding]) {
+        self.name = name
+        classCounts = dataset.classCounts
+        ignored = dataset.ignored
+        unreadable = findings.compactMap(\.error)
+        sizes = findings.compactMap(\.header?.size).reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        formats = findings.compactMap(\.header?.format).reduce(into: [:]) { $0[$1, default: 0] += 1 }
+    }
+}
+
+extension DataReport.Duplicate {
+    fileprivate init?(_ locations: [Location]) {
+        guard locations.count > 1 else { return nil }
+        if Set(locations.map(\.label)).count > 1 {
+            kind = .acrossClasses
+        } else if Set(locations.map(\.part)).count > 1 {
+            kind = .acrossParts
+        } else {
+            kind = .withinClass
+        }
+        paths = locations.map(\.path).sorted(by: FileSystem.precedes)
+    }
+
+    fileprivate var severity: Int {
+        switch kind {
+        case .acrossClasses: 0
+        case .acrossParts: 1
+        case .withinClass: 2
+        }
+    }
+}
+
+/// `transform(0) ... transform(count - 1)` on all cores.
+private func parallelMap<T: Sendable>(_ count: Int, _ transform: @Sendable (Int) -> T) -> [T] {
+    let results = Mutex([T?](repeating: nil, count: count))
+    DispatchQueue.concurrentPerform(iterations: count) { index in
+        let value = transform(index)
+        results.withLock { $0[index] = value }
+    }
+    return results.withLock { $0.compactMap { $0 } }
+}

@@ -1,0 +1,151 @@
+import TensorCore
+
+/// A picture file and the index of its class.
+public struct PictureSample: Sendable, Hashable {
+    public let path: String
+    public let label: Int
+
+    public init(path: String, label: Int) {
+        self.path = path
+        self.label = label
+    }
+}
+
+/// A file that was found among the pictures and is none.
+public struct IgnoredFile: Sendable, Hashable {
+    public let path: String
+    /// What it is, for example "a GIF picture".
+    public let kind: String
+}
+
+/// Labelled pictures on disk: what torchvision calls an `ImageFolder`.
+public struct PictureDataset: Sendable {
+    /// Where it came from: a folder or a list.
+    public let source: String
+    /// Class names; a label is an index into them.
+    public let classes: [String]
+    public let samples: [PictureSample]
+    /// Files that are not JPEG or PNG pictures.
+    public let ignored: [IgnoredFile]
+
+    public init(source: String, classes: [String], samples: [PictureSample], ignored: [IgnoredFile] = []) {
+        precondition(
+            samples.allSatisfy { classes.indices.contains($0.label) }, "a label without a class among \(classes)")
+        self.source = source
+        self.classes = classes
+        self.samples = samples
+        self.ignored = ignored
+    }
+
+    public var count: Int { samples.count }
+
+    /// Pictures of each class, in the order of `classes`.
+    public var classCounts: [Int] {
+        samples.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1.label] += 1 }
+    }
+
+    /// One line about the ignored files, or nil if there are none.
+    public var ignoredSummary: String? {
+        guard let first = ignored.first else { return nil }
+        let noun = ignored.count == 1 ? "1 file is" : "\(ignored.count) files are"
+        let more = ignored.count == 1 ? "" : " and \(ignored.count - 1) more"
+        return "\(noun) not a JPEG or PNG picture and left out: '\(first.path)' (\(first.kind))\(more)"
+    }
+
+    /// The samples at `indices`, in that order.
+    public func subset(_ indices: [Int]) -> PictureDataset {
+        PictureDataset(source: source, classes: classes, samples: indices.map { samples[$0] })
+    }
+
+    /// Takes a fraction of every class away as a validation set.
+    ///
+    /// Of n pictures of a class, `fraction * n` (rounded, at least one, never all) are drawn by `seed`; both parts keep the
+    /// order of the samples. Throws `DatasetError` if a class has fewer than two pictures or the fraction is not between
+    /// 0 and 1.
+    public func split(valFraction fraction: Double, seed: UInt64) throws(DatasetError) -> DatasetSplit {
+        guard fraction > 0, fraction < 1 else { throw .badFraction(fraction) }
+        var isVal = [Bool](repeating: false, count: samples.count)
+        let random = RandomSource(seed: seed)
+        for label in classes.indices {
+            let members = samples.indices.filter { samples[$0].label == label }
+            guard members.count >= 2 else {
+                throw .tooFewToSplit(source, name: classes[label], count: members.count)
+            }
+            let wanted = Int((Double(members.count) * fraction).rounded())
+            var stream = random.split(label)
+            for position in stream.permutation(members.count).prefix(min(max(wanted, 1), members.count - 1)) {
+                isVal[members[position]] = true
+            }
+        }
+        return DatasetSplit(
+            train: PictureDataset(
+                source: source, classes: classes, samples: samples.indices.filter { !isVal[$0] }.map { samples[$0] },
+                ignored: ignored),
+            val: subset(samples.indices.filter { isVal[$0] }))
+    }
+}
+
+/// Training and validation pictures with the same classes.
+public struct DatasetSplit: Sendable {
+    public let train: PictureDataset
+    public let val: PictureDataset
+
+    public init(train: PictureDataset, val: PictureDataset) {
+        precondition(train.classes == val.classes, "both parts need the same classes")
+        self.train = train
+        self.val = val
+    }
+
+    public var classes: [String] { train.classes }
+    public var ignored: [IgnoredFile] { train.ignored + val.ignored }
+}
+
+/// A folder or list that does not make a dataset.
+public enum DatasetError: Error, Sendable, Hashable {
+    case unreadable(String, why: String)
+    case notFolder(String)
+    /// No class folders; `found` is what there is instead.
+    case noClasses(String, found: String)
+    case noPictures(String)
+    case emptyClasses(String, names: [String])
+    case singleClass(String, name: String)
+    case unknownClasses(String, names: [String], expected: [String])
+    case missingValidation(String)
+    case redundantFraction(String, name: String)
+    case badFraction(Double)
+    case tooFewToSplit(String, name: String, count: Int)
+    case badList(String, line: Int, why: String)
+}
+
+extension DatasetError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .unreadable(let path, let why): "'\(path)' cannot be read: \(why)"
+        case .notFolder(let path): "'\(path)' is not a folder; expected one that holds train/ and val/ or class folders"
+        case .noClasses(let path, let found):
+            "'\(path)' holds no class folders, only \(found); expected one folder of pictures for each class"
+        case .noPictures(let path): "'\(path)' holds no JPEG or PNG pictures"
+        case .emptyClasses(let path, let names):
+            "'\(path)' has no JPEG or PNG pictures for \(quoted(names)); add some or remove the empty class"
+        case .singleClass(let path, let name):
+            "'\(path)' holds only the class '\(name)'; a classifier needs at least two"
+        case .unknownClasses(let path, let names, let expected):
+            "'\(path)' has \(quoted(names)), not among the training classes \(quoted(expected))"
+        case .missingValidation(let path):
+            "'\(path)' does not say which pictures are for validation; add a val/ folder beside train/ (in a list, a "
+                + "column 'split'), or give a fraction of the training pictures to take"
+        case .redundantFraction(let path, let name):
+            "'\(path)' has \(name) of its own; leave the validation fraction away"
+        case .badFraction(let value): "validation fraction \(value): expected a number between 0 and 1"
+        case .tooFewToSplit(let path, let name, let count):
+            "'\(path)': class '\(name)' has \(count) picture\(count == 1 ? "" : "s"), "
+                + "too few to split; expected at least 2"
+        case .badList(let path, let line, let why): "'\(path)' line \(line): \(why)"
+        }
+    }
+
+    private func quoted(_ names: [String]) -> String {
+        let shown = names.prefix(8).map { "'\($0)'" }.joined(separator: ", ")
+        return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
+    }
+}

@@ -1,0 +1,136 @@
+import Files
+
+extension PictureDataset {
+    /// Reads a list of pictures: CSV (commas) or TSV (tabs) with a path and a label on each line.
+    ///
+    /// The separator is a tab if the first line has one, else a comma. Fields may be quoted as in RFC 4180. A first line
+    /// that names a path column (`path`, `file`, `filename`, `image`) and a label column (`label`, `class`, `target`,
+    /// `category`) is a header and decides the columns; without one the first two are taken. Paths are relative to the
+    /// list's folder. Labels are class names; if all are whole numbers they are ordered as numbers.
+    ///
+    /// `classes` fixes the classes and their order, for example those of the training list. Throws `DatasetError`.
+    public static func list(_ path: String, classes: [String]? = nil) throws(DatasetError) -> PictureDataset {
+        let list = try PictureList(path)
+        return try list.dataset(list.records, classes: classes ?? list.classes)
+    }
+}
+
+extension DatasetSplit {
+    /// Reads one list of training and validation pictures.
+    ///
+    /// A header may name a column `split` (or `set`, `subset`) whose fields say `train` or `val` (`valid`, `validation`).
+    /// Without it, `valFraction` of every class is taken for validation by `seed`. Throws `DatasetError`.
+    public static func list(
+        _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
+    ) throws(DatasetError) -> DatasetSplit {
+        let list = try PictureList(path)
+        guard list.hasSplit else {
+            guard let valFraction else { throw .missingValidation(path) }
+            return try list.dataset(list.records, classes: list.classes).split(valFraction: valFraction, seed: seed)
+        }
+        if valFraction != nil { throw .redundantFraction(path, name: "a split column") }
+        return DatasetSplit(
+            train: try list.dataset(list.records.filter { !$0.isVal }, classes: list.classes),
+            val: try list.dataset(list.records.filter(\.isVal), classes: list.classes))
+    }
+
+    /// Reads a list of training pictures and one of validation pictures, whose classes must be among the former's.
+    public static func lists(train: String, val: String) throws(DatasetError) -> DatasetSplit {
+        let train = try PictureDataset.list(train)
+        return DatasetSplit(train: train, val: try PictureDataset.list(val, classes: train.classes))
+    }
+}
+
+/// The lines of a list of pictures.
+private struct PictureList {
+    struct Record {
+        var path: String
+        var label: String
+        var isVal: Bool
+    }
+
+    let path: String
+    private(set) var records: [Record] = []
+    let hasSplit: Bool
+
+    init(_ path: String) throws(DatasetError) {
+        let bytes: FileBytes
+        do throws(FileError) { bytes = try FileBytes(path: path, limit: 1 << 30, access: .copied) } catch {
+            throw .unreadable(path, why: error.reason.description)
+        }
+        var rows = try bytes.withUnsafeBytes { (raw) throws(DatasetError) in
+            try DelimitedText.parse(Array(raw), name: path)
+        }
+        guard let first = rows.first else { throw .noPictures(path) }
+        let header = Columns(header: first.fields)
+        if header != nil { rows.removeFirst() }
+        let columns = header ?? Columns()
+        self.path = path
+        hasSplit = columns.split != nil
+        for row in rows { records.append(try record(row, columns)) }
+        guard !records.isEmpty else { throw .noPictures(path) }
+    }
+
+    /// The labels in order.
+    var classes: [String] {
+        let labels = Set(records.map(\.label))
+        let numbers = labels.compactMap { label in Int(label).map { (number: $0, label: label) } }
+        if numbers.count == labels.count { return numbers.sorted { $0 < $1 }.map(\.label) }
+        return labels.sorted(by: FileSystem.precedes)
+    }
+
+    func dataset(_ records: [Record], classes: [String]) throws(DatasetError) -> PictureDataset {
+        let unknown = Set(records.map(\.label)).subtracting(classes).sorted(by: FileSystem.precedes)
+        guard unknown.isEmpty else { throw .unknownClasses(path, names: unknown, expected: classes) }
+        guard classes.count > 1 else { throw .singleClass(path, name: classes.first ?? "") }
+        let index = Dictionary(zip(classes, classes.indices), uniquingKeysWith: { first, _ in first })
+        var samples: [PictureSample] = []
+        var ignored: [IgnoredFile] = []
+        for record in records {
+            if let kind = FoundFiles.foreignKind(record.path) {
+                ignored.append(IgnoredFile(path: record.path, kind: kind))
+            } else if let label = index[record.label] {
+                samples.append(PictureSample(path: record.path, label: label))
+            }
+        }
+        guard !samples.isEmpty else { throw .noPictures(path) }
+        return PictureDataset(source: path, classes: classes, samples: samples, ignored: ignored)
+    }
+
+    private func record(_ row: DelimitedText.Row, _ columns: Columns) throws(DatasetError) -> Record {
+        guard row.fields.count > columns.last else {
+            let count = "\(row.fields.count) field\(row.fields.count == 1 ? "" : "s")"
+            throw .badList(path, line: row.line, why: "expected at least \(columns.last + 1) fields, got \(count)")
+        }
+        let (file, label) = (row.fields[columns.path], row.fields[columns.label])
+        guard !file.isEmpty, !label.isEmpty else {
+            throw .badList(path, line: row.line, why: "expected a path and a label, one of them is empty")
+        }
+        let part = columns.split.map { row.fields[$0].lowercased() } ?? "train"
+        guard part == "train" || DatasetSplit.valNames.contains(part) else {
+            throw .badList(path, line: row.line, why: "split is '\(part)'; expected train or val")
+        }
+        let full = file.hasPrefix("/") ? file : FileSystem.join(Folder.containing(path), file)
+        return Record(path: full, label: label, isVal: part != "train")
+    }
+
+    private struct Columns {
+        var path = 0
+        var label = 1
+        var split: Int?
+
+        init() {}
+
+        init?(header: [String]) {
+            let names = header.map { $0.lowercased() }
+            guard let path = names.firstIndex(where: ["path", "file", "filename", "image"].contains),
+                let label = names.firstIndex(where: ["label", "class", "target", "category"].contains)
+            else { return nil }
+            self.path = path
+            self.label = label
+            split = names.firstIndex(where: ["split", "set", "subset"].contains)
+        }
+
+        var last: Int { max(path, label, split ?? 0) }
+    }
+}

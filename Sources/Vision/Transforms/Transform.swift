@@ -1,0 +1,84 @@
+import Files
+import TensorCore
+
+/// Everything between a decoded picture and the model's input: colours, geometric steps in order, normalisation.
+public struct Transform: Sendable {
+    /// What files are decoded to; its channels are the model's input channels.
+    public let mode: PictureMode
+    public let steps: [any PictureTransform]
+    public let normalization: Normalization
+    private let table: [Float]
+
+    /// Throws `TransformError` if `normalization` has another number of channels than `mode`.
+    public init(
+        mode: PictureMode = .rgb, _ steps: [any PictureTransform], normalization: Normalization
+    ) throws(TransformError) {
+        guard normalization.fits(channels: mode.channels) else {
+            throw .normalization(
+                "\(normalization.mean.count) values for \(mode.channels)-channel (\(mode.rawValue)) pictures")
+        }
+        self.mode = mode
+        self.steps = steps
+        self.normalization = normalization
+        self.table = normalization.table(channels: mode.channels)
+    }
+
+    /// The tutorial's transform for training: `RandomResizedCrop(side)`, `RandomHorizontalFlip()`, normalise.
+    public static func training(
+        side: Int, mode: PictureMode = .rgb, normalization: Normalization = .imagenet
+    ) throws(TransformError) -> Transform {
+        try Transform(mode: mode, [RandomResizedCrop(side), RandomHorizontalFlip()], normalization: normalization)
+    }
+
+    /// The tutorial's transform for validation: `Resize(side * 256 / 224)`, `CenterCrop(side)`, normalise.
+    public static func evaluation(
+        side: Int, mode: PictureMode = .rgb, normalization: Normalization = .imagenet
+    ) throws(TransformError) -> Transform {
+        try Transform(
+            mode: mode, [Resize(shorterSide: side * 256 / 224), CenterCrop(side)], normalization: normalization)
+    }
+
+    /// True when the result depends on the picture alone, so that features of it may be kept.
+    public var isDeterministic: Bool { steps.allSatisfy(\.isDeterministic) }
+
+    /// The size every picture leaves with, or nil when it depends on the picture.
+    public var outputSize: PictureSize? { outputSize(of: nil) }
+
+    /// The size a picture of size `input` leaves with; nil input means unknown.
+    public func outputSize(of input: PictureSize?) -> PictureSize? {
+        steps.reduce(input) { size, step in step.outputSize(of: size) }
+    }
+
+    /// Runs the geometric steps; random choices come from `random` alone.
+    public func apply(to picture: Picture, using random: inout RandomSource) -> DeferredPicture {
+        var result = DeferredPicture(picture.converted(to: mode))
+        for step in steps { step.apply(to: &result, using: &random) }
+        return result
+    }
+
+    /// The model's input for one picture, float32 `[channels, height, width]`.
+    public func callAsFunction(_ picture: Picture, using random: inout RandomSource) -> NDArray {
+        let result = apply(to: picture, using: &random)
+        var array = NDArray(uninitialized: [mode.channels, result.height, result.width], dtype: .float32)
+        array.withMutableElements(as: Float.self) { write(result, into: $0) }
+        return array
+    }
+
+    /// Normalises into `[channels, height, width]` floats.
+    func write(_ picture: DeferredPicture, into planes: UnsafeMutableBufferPointer<Float>) {
+        picture.write(table: table, into: planes)
+    }
+
+    /// Names everything that changes the numbers; equal fingerprints mean equal results for equal pictures.
+    public var fingerprint: String {
+        var hash = SHA256()
+        hash.update(Array("pictures 1; \(description)".utf8))
+        return hash.hexDigest()
+    }
+}
+
+extension Transform: CustomStringConvertible {
+    public var description: String {
+        (["Decode(\(mode.rawValue))"] + steps.map(\.description) + [normalization.description]).joined(separator: "; ")
+    }
+}
