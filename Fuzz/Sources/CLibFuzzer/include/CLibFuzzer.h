@@ -1,0 +1,10 @@
+#ifndef FT_LIBFUZZER_H
+#define FT_LIBFUZZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// libFuzzer's entry for programs with a `main` of their own; Swift executables always have one.
+int LLVMFuzzerRunDriver(int *argc, char ***argv, int (*callback)(const uint8_t *data, size_t size));
+
+#endif

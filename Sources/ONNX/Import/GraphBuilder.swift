@@ -1,0 +1,219 @@
+import GraphIR
+import Operators
+import TensorCore
+
+/// How a file becomes a graph.
+public struct ImportOptions: Sendable {
+    /// Compute in `float32` whatever floating type the file uses. Export writes each tensor back in its own type.
+    public var computesInFloat32: Bool
+
+    public init(computesInFloat32: Bool = true) { self.computesInFloat32 = computesInFloat32 }
+}
+
+extension ModelFile {
+    /// The file's graph with operators resolved and functions inlined.
+    ///
+    /// Constant nodes become constants; an initializer that is also listed as an input is a constant. Throws `ONNXError`
+    /// naming every operator that is not supported, or the node that cannot be read.
+    public func graph(_ options: ImportOptions = ImportOptions()) throws -> Graph {
+        try GraphBuilder(file: self, options: options).build()
+    }
+
+    /// Operators of the file that are not supported, with the number of nodes of each: `MeanVarianceNormalization`,
+    /// `com.microsoft.FusedConv`.
+    public func unsupportedOperators() throws -> [(name: String, count: Int)] {
+        let nodes = try FunctionInliner(model: model, file: path).inlined()
+        var counts: [String: Int] = [:]
+        for node in nodes where GraphBuilder.operatorType(node) == nil {
+            counts[GraphBuilder.fullName(node), default: 0] += 1
+        }
+        return counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+    }
+}
+
+struct GraphBuilder {
+    let file: ModelFile
+    let options: ImportOptions
+    private var graph = Graph()
+    private var ids: [String: ValueID] = [:]
+
+    init(file: ModelFile, options: ImportOptions) {
+        self.file = file
+        self.options = options
+    }
+
+    static func operatorType(_ node: NodeProto) -> (any Operator.Type)? {
+        standardDomain(node.domain).isEmpty ? OperatorRegistry.find(node.opType) : nil
+    }
+
+    static func fullName(_ node: NodeProto) -> String {
+        let domain = standardDomain(node.domain)
+        return domain.isEmpty ? node.opType : "\(domain).\(node.opType)"
+    }
+
+    func build() throws -> Graph {
+        var builder = self
+        try builder.addValues()
+        let opset = try supportedOpset()
+        let nodes = try FunctionInliner(model: file.model, file: file.path).inlined()
+        let unsupported = Set(nodes.filter { GraphBuilder.operatorType($0) == nil }.map(GraphBuilder.fullName))
+        guard unsupported.isEmpty else {
+            throw refusal(
+                "uses operators that are not supported: \(unsupported.sorted().joined(separator: ", ")) "
+                    + "(docs/operators.md lists those that are)")
+        }
+        for node in nodes { try builder.add(node, opset: opset) }
+        for output in file.model.graph.outputs {
+            guard let id = builder.ids[output.name] else { throw refusal("output '\(output.name)' is made by no node") }
+            builder.graph.outputs.append(id)
+            builder.graph.values[id].declared = declaredType(output)
+        }
+        return builder.graph
+    }
+
+    private func supportedOpset() throws -> Int {
+        guard let opset = file.model.opsetVersion() else {
+            throw refusal("does not say which version of ONNX's operator set it uses (opset_import)")
+        }
+        guard opset >= 1, opset <= OperatorSet.newest else {
+            throw refusal("uses operator set \(opset); supported are 1 to \(OperatorSet.newest)")
+        }
+        return Int(opset)
+    }
+
+    private func refusal(_ reason: String) -> ONNXError { ONNXError(file.path, .invalidModel, reason) }
+
+    private mutating func id(_ name: String) -> ValueID {
+        if let id = ids[name] { return id }
+        let id = graph.addValue(name)
+        ids[name] = id
+        return id
+    }
+
+    private mutating func addValues() throws {
+        for tensor in file.model.graph.initializers {
+            let array = try tensor.array()
+            graph.constants[id(tensor.name)] = computing(array)
+        }
+        if let sparse = file.model.graph.sparseInitializerNames.first {
+            throw refusal("initializer '\(sparse)' is sparse, which is not supported")
+        }
+        for input in file.model.graph.inputs {
+            let value = id(input.name)
+            graph.values[value].declared = declaredType(input)
+            if graph.constants[value] == nil { graph.inputs.append(value) }
+        }
+    }
+
+    private func computing(_ array: NDArray) -> NDArray {
+        guard options.computesInFloat32, array.dtype.isFloatingPoint, array.dtype != .float32 else { return array }
+        return array.converted(to: .float32)
+    }
+
+    private func declaredType(_ info: ValueInfoProto) -> Graph.DeclaredType? {
+        guard case .tensor(let elementType, let shape?) = info.type, var dtype = elementType.dtype else { return nil }
+        if options.computesInFloat32 && dtype.isFloatingPoint { dtype = .float32 }
+        return Graph.DeclaredType(
+            dtype,
+            shape.map { dimension in
+                switch dimension {
+                case .value(let size): size >= 0 ? .fixed(Int(size)) : .unknown
+                case .parameter(let name): .symbolic(name)
+                case .unknown: .unknown
+                }
+            })
+    }
+
+    private mutating func add(_ node: NodeProto, opset: Int) throws {
+        guard let type = GraphBuilder.operatorType(node) else { return }
+        let place = GraphBuilder.label(node)
+        do {
+            let attributes = try attributes(of: node, opset: opset)
+            let op = try type.init(attributes)
+            let inputs = node.inputs.map { $0.isEmpty ? nil : id($0) }
+            let outputs = node.outputs.map { $0.isEmpty ? nil : id($0) }
+            if node.opType == Op.Constant.opType {
+                guard let output = outputs.first ?? nil, let value = try op.forward([]).first else { return }
+                graph.constants[output] = computing(value)
+                graph.constantNodeValues.insert(output)
+                return
+            }
+            guard type.opsets.contains(opset) else {
+                throw ShapeError(node.opType, "version \(opset) of the operator set is outside of \(type.opsets)")
+            }
+            graph.nodes.append(
+                Graph.Node(
+                    name: node.name.isEmpty ? node.outputs.first ?? "" : node.name, op: op, inputs: inputs,
+                    outputs: outputs, scope: ScopeName.of(node)))
+        } catch let error as ShapeError {
+            throw refusal("\(place): \(error.reason)")
+        }
+    }
+
+    /// `Conv '/conv1/Conv'`, or the first output's name for a node without one.
+    static func label(_ node: NodeProto) -> String { node.label }
+
+    private func attributes(of node: NodeProto, opset: Int) throws -> NodeAttributes {
+        var values: [String: Operators.AttributeValue] = [:]
+        for attribute in node.attributes {
+            switch attribute.value {
+            case .int(let value): values[attribute.name] = .int(Int(value))
+            case .float(let value): values[attribute.name] = .float(value)
+            case .string(let value): values[attribute.name] = .string(value)
+            case .ints(let value): values[attribute.name] = .ints(value.map { Int($0) })
+            case .floats(let value): values[attribute.name] = .floats(value)
+            case .strings(let value): values[attribute.name] = .strings(value)
+            case .tensor(let value): values[attribute.name] = .tensor(computing(try value.array()))
+            case .graph, .graphs:
+                throw ShapeError(node.opType, "attribute '\(attribute.name)' holds a subgraph, which is not supported")
+            case .reference(let name):
+                throw ShapeError(node.opType, "attribute '\(attribute.name)' refers to '\(name)' outside of a function")
+            case .tensors, .unsupported:
+                throw ShapeError(
+                    node.opType,
+                    "attribute '\(attribute.name)' has type \(attribute.value.typeName), which is not supported")
+            }
+        }
+        if options.computesInFloat32 { castToFloat32(&values, of: node) }
+        return NodeAttributes(
+            opType: node.opType, opset: opset, inputCount: node.inputs.count, outputCount: node.outputs.count, values)
+    }
+
+    /// A Cast between floating types must not bring back the type that the constants were converted from.
+    private func castToFloat32(_ values: inout [String: Operators.AttributeValue], of node: NodeProto) {
+        for name in ["to", "dtype"] {
+            guard case .int(let code)? = values[name],
+                let dtype = TensorProto.DataType(rawValue: Int32(truncatingIfNeeded: code)).dtype, dtype.isFloatingPoint
+            else { continue }
+            values[name] = .int(Int(TensorProto.DataType.float.rawValue))
+        }
+    }
+}
+
+/// The dotted path of the module that an exporter recorded for a node.
+enum ScopeName {
+    /// From dynamo's metadata, or from a node name such as `/layer4/layer4.1/conv2/Conv`.
+    static func of(_ node: NodeProto) -> String? {
+        if let scopes = node.metadataProps["pkg.torch.onnx.name_scopes"] {
+            // A Python list of strings: the enclosing modules, then the node itself.
+            let names = scopes.split(separator: "'").enumerated().filter { $0.offset % 2 == 1 }.map {
+                String($0.element)
+            }
+            if let last = names.dropLast().last(where: { !$0.isEmpty }) { return last }
+        }
+        return path(fromNodeName: node.name)
+    }
+
+    /// `layer4.1.conv2` of `/layer4/layer4.1/conv2/Conv`: a component that repeats the one before it replaces it.
+    static func path(fromNodeName name: String) -> String? {
+        var components = name.split(separator: "/").map(String.init)
+        guard components.count >= 2 else { return nil }
+        components.removeLast()
+        var path: [String] = []
+        for component in components {
+            if let last = path.last, component.hasPrefix(last + ".") { path.removeLast() }
+            path.append(component)
+        }
+        return path.joined(separator: ".")
+    }
+}

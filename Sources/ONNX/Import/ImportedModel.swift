@@ -1,0 +1,44 @@
+import GraphIR
+import NN
+import TensorCore
+
+/// A model file brought up as modules, frozen; it remembers the file, so that updated weights can go back into it.
+public final class ImportedModel {
+    public let file: ModelFile
+    public let module: GraphModule
+    /// Classes that a replaced head tells apart; nil when the head is the file's.
+    public private(set) var newClassCount: Int?
+
+    /// Reads the file at `path`.
+    ///
+    /// - Parameter imageSize: pixels (height, width), for another size than the file's or where the file leaves it open.
+    /// - Throws: `ONNXError` or `GraphError`, naming the file, the node and what was expected.
+    public convenience init(
+        path: String, limits: LoadLimits = .default, imageSize: (height: Int, width: Int)? = nil
+    ) throws {
+        try self.init(file: try ModelFile.read(path, limits: limits), imageSize: imageSize)
+    }
+
+    public init(file: ModelFile, imageSize: (height: Int, width: Int)? = nil) throws {
+        self.file = file
+        var graph = try file.graph()
+        // A batch that cannot be opened shows when the graph is run with another one, with the node that stops it.
+        if let open = try? graph.withOpenBatch(imageSize: imageSize) { graph = open }
+        module = try GraphModule(graph)
+    }
+
+    /// Metadata entries of the file.
+    public var metadata: [String: String] {
+        Dictionary(file.model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Replaces the last linear layer; see `GraphModule.replaceHead`.
+    @discardableResult
+    public func replaceHead(
+        classes: Int, imageSize: (height: Int, width: Int)? = nil, using random: inout RandomSource
+    ) throws -> GraphModule.HeadReplacement {
+        let result = try module.replaceHead(classes: classes, imageSize: imageSize, using: &random)
+        newClassCount = classes
+        return result
+    }
+}
