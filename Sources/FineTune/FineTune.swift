@@ -1,0 +1,11 @@
+@_exported import Autograd
+@_exported import Files
+@_exported import GraphIR
+@_exported import NN
+@_exported import ONNX
+@_exported import Operators
+@_exported import Optim
+@_exported import Safetensors
+@_exported import TensorCore
+@_exported import Training
+@_exported import Vision

@@ -1,0 +1,55 @@
+import ArgumentParser
+import FineTune
+import Foundation
+
+/// The program's entry: parses, runs, and turns every error into one line and an exit status.
+@main
+struct Finetune: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "finetune",
+        abstract: "Fine-tune an ONNX image classifier on your pictures and write it back as the same ONNX file.",
+        discussion: """
+            finetune --model resnet.onnx --unfreeze fc --data pictures/
+
+            Without a subcommand, 'train' is meant.
+            """,
+        subcommands: [
+            TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self, RunCommand.self,
+            BenchCommand.self,
+            ExportCommand.self, ApplyCommand.self, DiffCommand.self, OpsCommand.self,
+        ],
+        defaultSubcommand: TrainCommand.self)
+
+    static func main() {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "--version" {
+            Version.print(verbose: arguments.contains("--verbose"))
+            return
+        }
+        do {
+            var command = try parseAsRoot(arguments)
+            try command.run()
+        } catch {
+            Foundation.exit(Finetune.report(error))
+        }
+    }
+
+    /// Prints `error` and returns the exit status: 0 for help, 2 for usage, 1 for everything else.
+    private static func report(_ error: any Error) -> Int32 {
+        let code = exitCode(for: error)
+        if code == .success {
+            print(fullMessage(for: error))
+            return 0
+        }
+        if code == .validationFailure {
+            Console.error("\(message(for: error)); finetune --help lists the options")
+            return 2
+        }
+        if error is SettingError || error is ParameterPatternError {
+            Console.error("\(error)")
+            return 2
+        }
+        Console.error("\(error)")
+        return 1
+    }
+}

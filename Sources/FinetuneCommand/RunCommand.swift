@@ -1,0 +1,25 @@
+import ArgumentParser
+import FineTune
+
+/// `finetune run`: raw tensors in, raw tensors out.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a model on raw tensors.",
+        discussion: """
+            Reads a safetensors file with one tensor per graph input, by name, and writes one with the graph's outputs. A model
+            with a single input takes a file with a single tensor of any name.
+            """)
+
+    @Argument(help: "The ONNX file.") var model: String
+    @Option(help: ArgumentHelp("Tensors to read.", valueName: "in.safetensors")) var inputs: String
+    @Option(help: ArgumentHelp("Tensors to write.", valueName: "out.safetensors")) var outputs: String
+    @Option(help: "CPU threads; 0 means all.") var threads = 0
+
+    func run() throws {
+        Parallel.setThreadCount(threads)
+        let graph = try ModelFile.read(ModelOptions.resolve(model)).graph()
+        let file = try SafetensorsFile(path: inputs)
+        let results = try graph.run(named: file.tensors(), source: inputs)
+        try Safetensors.write(results, to: outputs)
+    }
+}

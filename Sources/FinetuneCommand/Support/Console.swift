@@ -1,0 +1,103 @@
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Where text goes: results to standard output, everything about them to standard error.
+enum Console {
+    /// A line of results.
+    static func line(_ text: some StringProtocol = "") {
+        write(text + "\n", to: STDOUT_FILENO)
+    }
+
+    /// A line about the work: what was found, assumed, left out.
+    static func note(_ text: some StringProtocol) {
+        write(text + "\n", to: STDERR_FILENO)
+    }
+
+    /// The one line of a failure.
+    static func error(_ text: some StringProtocol) {
+        write("finetune: \(text)\n", to: STDERR_FILENO)
+    }
+
+    /// `value` as one line of JSON, the last of standard output.
+    static func json(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        line(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Columns of the terminal, 80 when unknown.
+    static var width: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    /// Unbuffered and in full; a closed pipe ends the program as it would `cat`.
+    static func write(_ text: some StringProtocol, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { return }
+            bytes = bytes.dropFirst(count)
+        }
+    }
+}
+
+/// A line that is redrawn in place on a terminal, and not drawn at all elsewhere.
+struct ProgressLine {
+    private let isEnabled: Bool
+    private let start = ContinuousClock.now
+    private var lastDrawn: ContinuousClock.Instant?
+
+    init(isEnabled: Bool = true) { self.isEnabled = isEnabled && Console.isTerminal }
+
+    /// `label [#####.....] 40/100  12 s left`.
+    mutating func draw(_ label: String, _ done: Int, of total: Int, detail: String = "") {
+        guard isEnabled, total > 0 else { return }
+        let now = ContinuousClock.now
+        if let lastDrawn, now - lastDrawn < .milliseconds(50), done < total { return }
+        lastDrawn = now
+        let elapsed = Double((now - start) / .milliseconds(1)) / 1000
+        let left = done == 0 ? 0 : elapsed * Double(total - done) / Double(done)
+        let tail = " \(done)/\(total)  \(duration(left)) left\(detail.isEmpty ? "" : "  \(detail)")"
+        let room = Console.width - label.count - tail.count - 4
+        let cells = max(0, min(30, room))
+        let filled = cells * done / total
+        let bar =
+            cells < 5
+            ? "" : " [\(String(repeating: "#", count: filled))\(String(repeating: ".", count: cells - filled))]"
+        Console.write("\r\u{1B}[K" + String((label + bar + tail).prefix(Console.width - 1)), to: STDERR_FILENO)
+    }
+
+    /// Takes the line away.
+    func clear() {
+        if isEnabled && lastDrawn != nil { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
+}
+
+/// `8 s`, `3 min 20 s`, `2 h 5 min`.
+func duration(_ seconds: Double) -> String {
+    if seconds < 10 { return String(format: "%.1f s", seconds) }
+    let whole = Int(seconds.rounded())
+    if whole < 60 { return "\(whole) s" }
+    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+}
+
+/// A number with groups of three digits: `11,178,565`.
+func grouped(_ number: Int) -> String {
+    String(
+        String(number).reversed().enumerated().flatMap {
+            $0.offset > 0 && $0.offset % 3 == 0 ? [",", $0.element] : [$0.element]
+        }
+        .reversed())
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import FineTune
+import Foundation
+
+/// Which model, and how pictures are prepared for it.
+struct ModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The ONNX file.", valueName: "file"))
+    var model: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Side of the square input, where the model leaves it open or allows another.", valueName: "pixels"))
+    var imageSize: Int?
+
+    @Option(help: ArgumentHelp("Length of the shorter side before the centre crop.", valueName: "pixels"))
+    var resize: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "imagenet, cifar10, none, or MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2.", valueName: "preset"))
+    var normalize: String?
+
+    var overrides: LoadedModel.Overrides {
+        LoadedModel.Overrides(imageSize: imageSize, resize: resize, normalize: normalize)
+    }
+
+    /// The file meant: a bare name is looked up in `models/` too.
+    static func resolve(_ path: String) -> String {
+        guard !path.contains("/"), !FileManager.default.fileExists(atPath: path) else { return path }
+        let bundled = "models/\(path)"
+        return FileManager.default.fileExists(atPath: bundled) ? bundled : path
+    }
+}
+
+/// How results are shown.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object as the last line of standard output.")
+    var json = false
+
+    @Flag(name: [.long, .customShort("q")], help: "Print results only.")
+    var quiet = false
+}

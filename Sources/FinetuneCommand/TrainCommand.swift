@@ -1,0 +1,199 @@
+import ArgumentParser
+import FineTune
+import Foundation
+
+/// `finetune train`, the default: the whole job.
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train", abstract: "Fine-tune a model on pictures (the default).",
+        discussion: """
+            Loads the model frozen, unfreezes what --unfreeze names, trains as PyTorch's transfer-learning tutorial does, and
+            writes best.onnx: the file that was read with the trained tensors replaced.
+            """)
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Training") var training: TrainingOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+    @OptionGroup(title: "Output") var folder: RunFolderOptions
+
+    func run() throws {
+        let settings = try makeSettings()
+        let run = try FineTuneRun(settings)
+        let folder = try RunFolder.create(self.folder.output)
+        show(run, folder)
+
+        var bar = ProgressLine(isEnabled: !output.quiet)
+        let total = settings.epochs
+        let start = ContinuousClock.now
+        try run.trainer.run(
+            onBatch: { progress in
+                bar.draw(
+                    "epoch \(progress.epoch)/\(total) \(progress.phase.rawValue)",
+                    (progress.epoch - 1) * progress.batchesOfEpoch + progress.batchOfEpoch,
+                    of: total * progress.batchesOfEpoch)
+            },
+            onEpoch: { record in
+                bar.clear()
+                try folder.append(record)
+                if !output.quiet { Console.line(EpochTable.row(record, of: total)) }
+            })
+        bar.clear()
+        let summary = try folder.finish(run)
+        let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
+        for picture in run.skippedPictures { Console.note("left out: \(picture)") }
+        Console.line(
+            String(
+                format: "Training complete in %@. Best val accuracy %.4f (epoch %d).", duration(seconds),
+                summary.accuracy, summary.epoch))
+        Console.line("Written: \(summary.output)")
+        if output.json {
+            try Console.json(
+                Report(
+                    bestValAccuracy: summary.accuracy, bestEpoch: summary.epoch, seconds: seconds,
+                    trainableParameters: run.trainableElements, totalParameters: run.unfrozen.totalElements,
+                    output: summary.output, epochs: run.trainer.history.map(Report.Epoch.init)))
+        }
+    }
+
+    private func makeSettings() throws -> RunSettings {
+        var settings = RunSettings(model: ModelOptions.resolve(model.model))
+        settings.imageSize = model.imageSize
+        settings.resize = model.resize
+        settings.normalize = model.normalize
+        data.apply(to: &settings)
+        training.apply(to: &settings)
+        return settings
+    }
+
+    private func show(_ run: FineTuneRun, _ folder: RunFolder) {
+        if output.quiet { return }
+        for note in run.notes { Console.note(note) }
+        let data = run.data
+        Console.line(
+            "Data: \(data.train.count) train and \(data.val.count) val pictures of \(data.classes.count) classes "
+                + "(\(data.classes.prefix(6).joined(separator: ", "))\(data.classes.count > 6 ? ", ..." : ""))")
+        if let head = run.head {
+            Console.line(
+                "Head: \(head.path) replaced, \(head.oldClasses) to \(head.newClasses) classes (\(head.inFeatures) features)"
+            )
+        }
+        Console.line("Trainable: \(run.unfrozen)")
+        Console.line(
+            "Batch norm: \(run.settings.batchNorm == .frozen ? "running statistics, frozen" : "batch statistics")")
+    }
+
+    /// The object that `--json` prints.
+    private struct Report: Encodable {
+        struct Epoch: Encodable {
+            var epoch: Int
+            var trainLoss, trainAccuracy, valLoss, valAccuracy, seconds: Double
+
+            init(_ record: EpochRecord) {
+                epoch = record.epoch
+                trainLoss = record.train.loss
+                trainAccuracy = record.train.accuracy
+                valLoss = record.val.loss
+                valAccuracy = record.val.accuracy
+                seconds = record.seconds
+            }
+        }
+        var bestValAccuracy: Double
+        var bestEpoch: Int
+        var seconds: Double
+        var trainableParameters: Int
+        var totalParameters: Int
+        var output: String
+        var epochs: [Epoch]
+    }
+}
+
+/// One line per epoch, in columns.
+enum EpochTable {
+    static func row(_ record: EpochRecord, of total: Int) -> String {
+        let width = String(total).count
+        let number = String(repeating: " ", count: width - String(record.epoch).count) + String(record.epoch)
+        return String(
+            format: "Epoch %@/%d  train loss %.4f acc %.4f  val loss %.4f acc %.4f  %@", number, total,
+            record.train.loss,
+            record.train.accuracy, record.val.loss, record.val.accuracy, duration(record.seconds))
+    }
+}
+
+/// Where a run is written.
+struct RunFolderOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Folder of the run; must not exist yet. Default: runs/<date-time>.", valueName: "dir"))
+    var output: String?
+}
+
+/// Which pictures.
+struct DataOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Folder with train/ and val/, folder of classes, or CSV list. Default: the folder MODEL-data beside the model.",
+            valueName: "path"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("Part of each class taken for validation when there is no val/.", valueName: "fraction"))
+    var valFraction: Double?
+
+    @Option(help: "tutorial (random crop and flip) or none. Default: what the model's metadata says, else tutorial.")
+    var augment: Augmentation?
+
+    @Flag(help: "Leave out pictures that cannot be read, with a count, instead of stopping.")
+    var skipBadPictures = false
+
+    func apply(to settings: inout RunSettings) {
+        settings.data = data
+        settings.valFraction = valFraction
+        settings.augment = augment
+        settings.skipBadPictures = skipBadPictures
+    }
+}
+
+extension Augmentation: ExpressibleByArgument {}
+extension RunSettings.BatchNormMode: ExpressibleByArgument {}
+
+/// How to train; defaults are the tutorial's.
+struct TrainingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "What becomes trainable: names, prefixes or globs of parameters (fc, layer4.*.conv2), head, last:N, all; "
+                + "comma-separated or repeated. Default: head.", valueName: "pattern"))
+    var unfreeze: [String] = []
+
+    @Option(help: "Passes over the training pictures.") var epochs = 25
+    @Option(help: "Pictures per step.") var batchSize = 4
+    @Option(help: "Learning rate.") var lr = 0.001
+    @Option(help: "Momentum of sgd.") var momentum = 0.9
+    @Option(help: "L2 penalty (sgd, adam) or decoupled decay (adamw).") var weightDecay = 0.0
+    @Option(help: "sgd, adam or adamw.") var optimizer = "sgd"
+    @Option(help: "constant, step:EPOCHS:FACTOR, multistep:E1,E2:FACTOR, cosine, onecycle; warmup:EPOCHS+ before.")
+    var schedule = "step:7:0.1"
+    @Option(help: "frozen (running statistics) or train (batch statistics, as the tutorial).")
+    var batchNorm = RunSettings.BatchNormMode.frozen
+    @Option(help: "Softens the targets, 0 to 1.") var labelSmoothing = 0.0
+    @Option(help: "Scale gradients down to this norm.") var clipNorm: Double?
+    @Option(help: "'balanced' weighs classes inversely to their number.") var classWeights: String?
+    @Flag(help: "Fail when the classes differ in number instead of replacing the head.") var keepHead = false
+    @Option(help: "Decides the order, the augmentation and a new head.") var seed: UInt64 = 0
+    @Option(help: "CPU threads; 0 means all.") var threads = 0
+
+    func apply(to settings: inout RunSettings) {
+        if !unfreeze.isEmpty { settings.unfreeze = unfreeze }
+        settings.epochs = epochs
+        settings.batchSize = batchSize
+        settings.learningRate = lr
+        settings.momentum = momentum
+        settings.weightDecay = weightDecay
+        settings.optimizer = optimizer
+        settings.schedule = schedule
+        settings.batchNorm = batchNorm
+        settings.labelSmoothing = labelSmoothing
+        settings.clipNorm = clipNorm
+        settings.classWeights = classWeights
+        settings.keepHead = keepHead
+        settings.seed = seed
+        settings.threads = threads
+    }
+}

@@ -1,0 +1,139 @@
+import Autograd
+import NN
+import Operators
+import TensorCore
+import Vision
+
+/// How well a model does on labelled pictures.
+public struct Evaluation: Sendable {
+    /// One class's share.
+    public struct ClassResult: Sendable, Equatable {
+        public var name: String
+        public var correct: Int
+        public var total: Int
+    }
+
+    public var correct: Int
+    public var total: Int
+    public var result: PhaseResult
+    public var classes: [ClassResult]
+    /// Pictures that could not be read and were left out.
+    public var skipped: [PictureError]
+}
+
+/// A model that is only asked: every node runs as a plan, nothing is recorded.
+public final class Predictor {
+    public let loaded: LoadedModel
+    private let model: CutModel
+
+    /// Freezes the whole of `loaded`. Throws `GraphError`.
+    public init(_ loaded: LoadedModel) throws {
+        self.loaded = loaded
+        let module = loaded.imported.module
+        try module.freeze()
+        module.eval()
+        model = try CutModel(module)
+    }
+
+    /// Logits `[N, classes]` of normalised pictures `[N, C, H, W]`.
+    public func logits(_ images: NDArray) throws -> NDArray {
+        try noGrad { try model.logits(try model.features(try loaded.input.arrange(images))) }.array
+    }
+
+    /// Pictures of `folder`, its `val/` part where there is one. Throws `DatasetError`.
+    public static func dataset(_ path: String) throws -> PictureDataset {
+        if [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) { return try PictureDataset.list(path) }
+        return try DatasetSplit.validationPart(path)
+    }
+
+    /// Evaluates on `dataset`, whose classes are the model's by name where the model has names, else by order.
+    ///
+    /// Throws `SettingError` when the classes do not fit the model.
+    public func evaluate(
+        _ dataset: PictureDataset, batchSize: Int = 32, skipBadPictures: Bool = false,
+        onBatch: (Int, Int) throws -> Void = { _, _ in }
+    ) throws -> Evaluation {
+        let labels = try modelLabels(of: dataset.classes)
+        let loader = try BatchLoader(
+            dataset, transform: loaded.preprocessing.evaluation(),
+            configuration: BatchLoader.Configuration(
+                batchSize: batchSize, cacheBytes: 0, badPictures: skipBadPictures ? .skip : .fail))
+        let loss = CrossEntropyLoss()
+        var statistics = PhaseStatistics()
+        var done = 0
+        let epoch = loader.epoch(0)
+        while let batch = try epoch.next() {
+            let truth = batch.labels.map { labels[$0] }
+            let logits = try logits(batch.images)
+            let value = try noGrad { try loss(Tensor(logits), truth).item() }
+            statistics.add(
+                loss: value, predictions: try logits.argMax(axis: 1, keepDims: false).integers(), labels: truth)
+            done += 1
+            try onBatch(done, loader.batchCount)
+        }
+        let classes = zip(dataset.classes, labels).map { name, label in
+            let counts = statistics.perClass[label] ?? (0, 0)
+            return Evaluation.ClassResult(name: name, correct: counts.correct, total: counts.total)
+        }
+        return Evaluation(
+            correct: statistics.correct, total: statistics.count, result: statistics.result, classes: classes,
+            skipped: loader.skipped)
+    }
+
+    /// Positions of `names` among the model's logits.
+    private func modelLabels(of names: [String]) throws -> [Int] {
+        if let known = loaded.classes {
+            return try names.map { name in
+                guard let label = known.firstIndex(of: name) else {
+                    throw SettingError(
+                        "--data", "class '\(name)' is not one of the model's: \(known.joined(separator: ", "))")
+                }
+                return label
+            }
+        }
+        guard names.count == loaded.classCount else {
+            throw SettingError(
+                "--data", "the model tells \(loaded.classCount) classes apart, the data has \(names.count)")
+        }
+        return Array(names.indices)
+    }
+
+    /// One class with its probability.
+    public struct Guess: Sendable {
+        public var name: String
+        public var probability: Double
+    }
+
+    /// The `top` likeliest classes of each picture, by softmax. Throws `PictureError` for one that cannot be read.
+    public func predict(_ paths: [String], top: Int = 5) throws -> [[Guess]] {
+        let names = loaded.classes ?? (0..<loaded.classCount).map { "\($0)" }
+        let dataset = PictureDataset(
+            source: "pictures", classes: names, samples: paths.map { PictureSample(path: $0, label: 0) })
+        guard !paths.isEmpty else { return [] }
+        let loader = try BatchLoader(
+            dataset, transform: loaded.preprocessing.evaluation(),
+            configuration: BatchLoader.Configuration(batchSize: 16, cacheBytes: 0))
+        var result: [[Guess]] = []
+        let epoch = loader.epoch(0)
+        while let batch = try epoch.next() {
+            let probabilities = try logits(batch.images).softmax(axis: 1, log: false)
+            for row in 0..<batch.count {
+                let values = probabilities.rows(row..<row + 1).doubles()
+                let ranked = values.indices.sorted { (values[$1], $0) < (values[$0], $1) }
+                result.append(ranked.prefix(top).map { Guess(name: names[$0], probability: values[$0]) })
+            }
+        }
+        return result
+    }
+}
+
+extension DatasetSplit {
+    /// The pictures of `root/val` (or its other names) when there are, else of the classes in `root` itself.
+    static func validationPart(_ root: String) throws -> PictureDataset {
+        do {
+            return try DatasetSplit.imageFolder(root).val
+        } catch DatasetError.missingValidation {
+            return try PictureDataset.imageFolder(root)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import Files
+import Foundation
+import NN
+import ONNX
+import Optim
+import TensorCore
+import Vision
+
+/// One fine-tuning run, from settings to weights: what `finetune train` does.
+public final class FineTuneRun {
+    public let settings: RunSettings
+    public let loaded: LoadedModel
+    public let data: DatasetSplit
+    public let trainer: Trainer
+    /// What became trainable.
+    public let unfrozen: FreezingReport
+    public let head: GraphModule.HeadReplacement?
+    public let augmentation: Augmentation
+    /// Lines a user should read before training starts.
+    public let notes: [String]
+    private let trainLoader: BatchLoader
+    private let valLoader: BatchLoader
+
+    public var module: GraphModule { loaded.imported.module }
+
+    /// Memory that features of the frozen part may take, per set of pictures.
+    private static let featureBytes = 1 << 30
+
+    /// Loads model and data, replaces the head where the classes ask for it, unfreezes, and prepares training.
+    ///
+    /// Throws the error of the first thing that does not fit: `ONNXError`, `GraphError`, `DatasetError`,
+    /// `ParameterPatternError`, `SettingError`.
+    public init(_ settings: RunSettings) throws {
+        try settings.check()
+        self.settings = settings
+        Parallel.setThreadCount(settings.threads)
+        loaded = try LoadedModel(
+            path: settings.model,
+            overrides: LoadedModel.Overrides(
+                imageSize: settings.imageSize, resize: settings.resize, normalize: settings.normalize))
+        data = try FineTuneRun.readData(settings)
+        var notes = loaded.notes
+        if let ignored = data.train.ignoredSummary { notes.append(ignored) }
+        if let ignored = data.val.ignoredSummary { notes.append(ignored) }
+
+        let module = loaded.imported.module
+        head = try FineTuneRun.fitHead(settings, loaded, data.classes)
+        unfrozen = try FineTuneRun.unfreeze(settings, module, head)
+        module.setFrozenStatistics(settings.batchNorm == .frozen)
+        module.train()
+        augmentation = settings.augment ?? loaded.preprocessing.augment ?? .tutorial
+        let model = try CutModel(module)
+        trainLoader = try BatchLoader(
+            data.train, transform: loaded.preprocessing.training(augmentation),
+            configuration: settings.loading(shuffle: true))
+        valLoader = try BatchLoader(
+            data.val, transform: loaded.preprocessing.evaluation(), configuration: settings.loading(shuffle: false))
+        let input = loaded.input
+        let streams = [trainLoader, valLoader].map {
+            FeatureStream($0, model: model, input: input, byteLimit: FineTuneRun.featureBytes)
+        }
+        var options = Trainer.Options()
+        options.epochs = settings.epochs
+        options.clipNorm = settings.clipNorm
+        options.labelSmoothing = settings.labelSmoothing
+        if settings.classWeights == "balanced" { options.classWeights = data.train.balancedWeights() }
+        trainer = Trainer(
+            model: model, train: streams[0], val: streams[1],
+            optimizer: try settings.makeOptimizer(module.parameters().filter(\.requiresGrad)),
+            schedule: try settings.makeSchedule(), options: options)
+        self.notes = notes
+    }
+
+    /// Pictures that could not be read so far.
+    public var skippedPictures: [PictureError] { trainLoader.skipped + valLoader.skipped }
+
+    private static func readData(_ settings: RunSettings) throws -> DatasetSplit {
+        if let path = settings.data {
+            guard [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) else {
+                return try DatasetSplit.imageFolder(path, valFraction: settings.valFraction, seed: settings.seed)
+            }
+            return try PictureDataset.list(path).split(valFraction: settings.valFraction ?? 0.2, seed: settings.seed)
+        }
+        let folder = defaultData(model: settings.model)
+        guard FileManager.default.fileExists(atPath: folder) else {
+            throw SettingError(
+                "--data", "give a folder with train/ and val/ pictures (there is no '\(folder)' beside the model)")
+        }
+        return try DatasetSplit.imageFolder(folder, valFraction: settings.valFraction, seed: settings.seed)
+    }
+
+    /// `models/resnet-tiny-data` for `models/resnet-tiny.onnx`.
+    static func defaultData(model: String) -> String {
+        (model.hasSuffix(".onnx") ? String(model.dropLast(5)) : model) + "-data"
+    }
+
+    /// A new head when the classes differ in number, or are known to be others.
+    private static func fitHead(
+        _ settings: RunSettings, _ loaded: LoadedModel, _ classes: [String]
+    ) throws -> GraphModule.HeadReplacement? {
+        let sameCount = loaded.classCount == classes.count
+        if settings.keepHead {
+            guard sameCount else {
+                throw SettingError(
+                    "--keep-head", "the model tells \(loaded.classCount) classes apart, the data has \(classes.count)")
+            }
+            return nil
+        }
+        if sameCount && (loaded.classes == nil || loaded.classes == classes) { return nil }
+        var random = RandomSource(seed: settings.seed).split("head")
+        return try loaded.imported.replaceHead(classes: classes.count, imageSize: loaded.imageSize, using: &random)
+    }
+
+    private static func unfreeze(
+        _ settings: RunSettings, _ module: GraphModule, _ head: GraphModule.HeadReplacement?
+    ) throws -> FreezingReport {
+        // A fresh head that stayed frozen would make every result random.
+        try module.unfreeze(matching: settings.unfreeze + (head == nil ? [] : ["head"]))
+    }
+}
+
+extension RandomSource {
+    /// An independent stream for a purpose.
+    func split(_ purpose: String) -> RandomSource {
+        split(purpose.utf8.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+    }
+}
+
+extension PictureDataset {
+    /// Weights inverse to how often each class occurs, with mean 1 over the pictures.
+    func balancedWeights() -> [Double] {
+        classCounts.map { $0 == 0 ? 0 : Double(count) / (Double(classes.count) * Double($0)) }
+    }
+}
+
+extension RunSettings {
+    /// Throws `SettingError` for a number out of its range.
+    public func check() throws {
+        func require(_ condition: Bool, _ option: String, _ reason: String) throws {
+            if !condition { throw SettingError(option, reason) }
+        }
+        try require(epochs >= 1, "--epochs", "\(epochs) is not a positive number")
+        try require(batchSize >= 1, "--batch-size", "\(batchSize) is not a positive number")
+        try require(learningRate > 0 && learningRate.isFinite, "--lr", "\(learningRate) is not a positive number")
+        try require(momentum >= 0 && momentum < 1, "--momentum", "\(momentum) is not in 0 ..< 1")
+        try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is negative")
+        try require((0..<1).contains(labelSmoothing), "--label-smoothing", "\(labelSmoothing) is not in 0 ..< 1")
+        try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
+        try require(threads >= 0, "--threads", "\(threads) is negative")
+        try require(
+            classWeights == nil || classWeights == "balanced", "--class-weights",
+            "'\(classWeights ?? "")' is not 'balanced'")
+        _ = try makeSchedule()
+    }
+
+    func loading(shuffle: Bool) -> BatchLoader.Configuration {
+        BatchLoader.Configuration(
+            batchSize: batchSize, shuffle: shuffle, seed: seed, badPictures: skipBadPictures ? .skip : .fail)
+    }
+}
