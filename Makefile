@@ -3,7 +3,7 @@ SWIFT_BUILD = swift build -c release
 # Tests reach internal declarations; release mode because kernels are about fifty times slower in debug.
 SWIFT_TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build/test
 
-.PHONY: help demo build test check format bench fuzz clean
+.PHONY: help demo build test check format fuzz clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,6 +29,9 @@ lint: ## formatting and generated files
 
 format: ## format the sources
 	swift format --in-place --configuration .swift-format --recursive Package.swift Sources Tests
+
+fuzz: ## feed the loaders damaged files; MINUTES=1 by default
+	scripts/fuzz $(or $(MINUTES),1)
 
 clean: ## forget everything built
 	rm -rf .build
