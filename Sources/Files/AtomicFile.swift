@@ -99,9 +99,14 @@ public final class AtomicFile {
     }
 
     /// Gives the file its name. Afterwards either the old or the new content is on the disk, whatever happens.
-    public func commit() throws(FileError) {
+    ///
+    /// - Parameter previousName: a name in the same folder that the file which was there before takes.
+    public func commit(previousName: String? = nil) throws(FileError) {
         precondition(!isFinished, "commit called twice")
         try flush()
+        if let previousName, renameat(folder, targetName, folder, previousName) != 0, errno != ENOENT {
+            throw FileError(path, errno: errno)
+        }
         guard renameat(folder, temporaryName, folder, targetName) == 0 else { throw FileError(path, errno: errno) }
         isFinished = true
         // The rename itself is durable only once the folder is.

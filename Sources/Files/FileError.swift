@@ -25,6 +25,8 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
         /// Changed by somebody else while it was in use.
         case changed
         case emptyPath
+        /// A folder that another process works in.
+        case inUse
         /// Any other failure, as `errno`.
         case system(Int32)
     }
@@ -71,6 +73,7 @@ extension FileError.Reason: CustomStringConvertible {
         case .hardLinks(let count): "has \(count) hard links; only a file of its own may be named"
         case .changed: "was changed while in use"
         case .emptyPath: "empty path"
+        case .inUse: "is in use by another process"
         case .system(let code): String(cString: strerror(code))
         }
     }

@@ -36,7 +36,16 @@ struct Finetune: ParsableCommand {
 
     /// Prints `error` and returns the exit status: 0 for help, 2 for usage, 1 for everything else.
     private static func report(_ error: any Error) -> Int32 {
+        if let broken = error as? BrokenRun {
+            let status = report(broken.error)
+            for line in broken.advice { Console.note(line) }
+            return status
+        }
         let code = exitCode(for: error)
+        if let stopped = error as? RunStopped {
+            Console.note("\(stopped)")
+            return 128 + stopped.signal
+        }
         if code == .success {
             print(fullMessage(for: error))
             return 0

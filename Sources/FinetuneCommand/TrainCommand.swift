@@ -9,38 +9,55 @@ struct TrainCommand: ParsableCommand {
         discussion: """
             Loads the model frozen, unfreezes what --unfreeze names, trains as PyTorch's transfer-learning tutorial does, and
             writes best.onnx: the file that was read with the trained tensors replaced.
+
+            Ctrl-C finishes the step and writes a checkpoint; --resume goes on from it, also after a crash, to the very weights
+            that the run would have had.
             """)
 
-    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Model") var model: TrainModelOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "Output") var folder: RunFolderOptions
 
+    func validate() throws {
+        guard model.model != nil || folder.resume != nil else {
+            throw ValidationError("Missing expected argument '--model <file>'")
+        }
+        guard folder.checkpointEvery >= 0 else { throw ValidationError("--checkpoint-every: expected seconds from 0") }
+    }
+
     func run() throws {
-        let settings = try makeSettings()
-        let run = try FineTuneRun(settings)
-        let folder = try RunFolder.create(self.folder.output)
-        show(run, folder)
+        let session =
+            try folder.resume.map { try RunSession.resume($0) }
+            ?? RunSession.begin(makeSettings(), output: folder.output)
+        let run = session.run
+        show(session)
 
         var bar = ProgressLine(isEnabled: !output.quiet)
-        let total = settings.epochs
+        let total = run.settings.epochs
         let start = ContinuousClock.now
-        try run.trainer.run(
-            onBatch: { progress in
-                bar.draw(
-                    "epoch \(progress.epoch)/\(total) \(progress.phase.rawValue)",
-                    (progress.epoch - 1) * progress.batchesOfEpoch + progress.batchOfEpoch,
-                    of: total * progress.batchesOfEpoch)
-            },
-            onEpoch: { record in
-                bar.clear()
-                try folder.append(record)
-                if !output.quiet { Console.line(EpochTable.row(record, of: total)) }
-            })
+        let stop = StopSignal()
+        let summary: RunFolder.Summary
+        do {
+            summary = try session.train(
+                every: folder.checkpointEvery, stop: { stop.received },
+                onBatch: { progress in
+                    bar.draw(
+                        "epoch \(progress.epoch)/\(total) \(progress.phase.rawValue)",
+                        (progress.epoch - 1) * progress.batchesOfEpoch + progress.batchOfEpoch,
+                        of: total * progress.batchesOfEpoch)
+                },
+                onEpoch: { record in
+                    bar.clear()
+                    if !output.quiet { Console.line(EpochTable.row(record, of: total)) }
+                })
+        } catch {
+            bar.clear()
+            throw BrokenRun(error: error, advice: advice(session, after: error))
+        }
         bar.clear()
-        let summary = try folder.finish(run)
-        let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
         for picture in run.skippedPictures { Console.note("left out: \(picture)") }
         Console.line(
             String(
@@ -57,18 +74,31 @@ struct TrainCommand: ParsableCommand {
     }
 
     private func makeSettings() throws -> RunSettings {
-        var settings = RunSettings(model: ModelOptions.resolve(model.model))
-        settings.imageSize = model.imageSize
-        settings.resize = model.resize
-        settings.normalize = model.normalize
+        var settings = RunSettings(model: ModelOptions.resolve(model.model ?? ""))
+        settings.imageSize = model.pictures.imageSize
+        settings.resize = model.pictures.resize
+        settings.normalize = model.pictures.normalize
         data.apply(to: &settings)
-        training.apply(to: &settings)
+        try training.apply(to: &settings)
         return settings
     }
 
-    private func show(_ run: FineTuneRun, _ folder: RunFolder) {
+    /// What is left of a run that broke off, and the command that goes on with it.
+    private func advice(_ session: RunSession, after error: any Error) -> [String] {
+        var lines: [String] = []
+        if let best = session.exported {
+            lines.append(
+                String(
+                    format: "Best so far: val accuracy %.4f (epoch %d), in %@", best.accuracy, best.epoch, best.output))
+        }
+        if case .notFinite? = error as? TrainingError { return lines }
+        return lines + ["Go on with: finetune --resume \(session.folder.path)"]
+    }
+
+    private func show(_ session: RunSession) {
         if output.quiet { return }
-        for note in run.notes { Console.note(note) }
+        let run = session.run
+        for note in run.notes + session.notes { Console.note(note) }
         let data = run.data
         Console.line(
             "Data: \(data.train.count) train and \(data.val.count) val pictures of \(data.classes.count) classes "
@@ -79,6 +109,7 @@ struct TrainCommand: ParsableCommand {
             )
         }
         Console.line("Trainable: \(run.unfrozen)")
+        for later in run.laterUnfrozen { Console.line("From epoch \(later.epoch): \(later.report) more") }
         Console.line(
             "Batch norm: \(run.settings.batchNorm == .frozen ? "running statistics, frozen" : "batch statistics")")
     }
@@ -108,6 +139,12 @@ struct TrainCommand: ParsableCommand {
     }
 }
 
+/// The error that ended a run, and what a person can do then.
+struct BrokenRun: Error {
+    var error: any Error
+    var advice: [String]
+}
+
 /// One line per epoch, in columns.
 enum EpochTable {
     static func row(_ record: EpochRecord, of total: Int) -> String {
@@ -120,10 +157,29 @@ enum EpochTable {
     }
 }
 
+/// Which model is trained; none when a run is resumed.
+struct TrainModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The ONNX file.", valueName: "file"), completion: .file(extensions: ["onnx"]))
+    var model: String?
+
+    @OptionGroup var pictures: PictureOptions
+}
+
 /// Where a run is written.
 struct RunFolderOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Folder of the run; must not exist yet. Default: runs/<date-time>.", valueName: "dir"))
     var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Go on with the run in this folder, with its own settings, from its last checkpoint.", valueName: "run"),
+        completion: .directory)
+    var resume: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A checkpoint is written after every epoch, and within epochs when it is this old.", valueName: "seconds"))
+    var checkpointEvery = 60.0
 }
 
 /// Which pictures.
@@ -162,9 +218,20 @@ struct TrainingOptions: ParsableArguments {
                 + "comma-separated or repeated. Default: head.", valueName: "pattern"))
     var unfreeze: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Layers that join at the start of an epoch: 5:layer4; repeatable.", valueName: "epoch:pattern"))
+    var unfreezeAt: [String] = []
+
     @Option(help: "Passes over the training pictures.") var epochs = 25
+    @Option(help: ArgumentHelp("Stop after so many epochs without a better validation accuracy.", valueName: "epochs"))
+    var patience: Int?
     @Option(help: "Pictures per step.") var batchSize = 4
-    @Option(help: "Learning rate.") var lr = 0.001
+    @Option(
+        help: ArgumentHelp(
+            "Learning rate; layers may have their own: 0.001,layer4=0.0001. The last pattern that matches counts.",
+            valueName: "rate"))
+    var lr = "0.001"
     @Option(help: "Momentum of sgd.") var momentum = 0.9
     @Option(help: "L2 penalty (sgd, adam) or decoupled decay (adamw).") var weightDecay = 0.0
     @Option(help: "sgd, adam or adamw.") var optimizer = "sgd"
@@ -179,11 +246,13 @@ struct TrainingOptions: ParsableArguments {
     @Option(help: "Decides the order, the augmentation and a new head.") var seed: UInt64 = 0
     @Option(help: "CPU threads; 0 means all.") var threads = 0
 
-    func apply(to settings: inout RunSettings) {
+    func apply(to settings: inout RunSettings) throws {
         if !unfreeze.isEmpty { settings.unfreeze = unfreeze }
+        settings.unfreezeAt = unfreezeAt
         settings.epochs = epochs
+        settings.patience = patience
         settings.batchSize = batchSize
-        settings.learningRate = lr
+        settings.learningRates = try LearningRates(text: lr)
         settings.momentum = momentum
         settings.weightDecay = weightDecay
         settings.optimizer = optimizer

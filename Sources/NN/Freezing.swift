@@ -45,19 +45,20 @@ extension Module {
         try setRequiresGrad(true, matching: patterns)
     }
 
-    private func setRequiresGrad(_ value: Bool, matching patterns: [String]) throws -> FreezingReport {
+    /// What `freeze` or `unfreeze` would be about; no flag is changed. Throws as they do.
+    public final func report(matching patterns: [String]) throws -> FreezingReport {
         let index = parameterIndex
+        let matched = try index.select(patterns)
         let named = namedParameters()
-        let parameters = Dictionary(named.map { ($0.name, $0.parameter) }, uniquingKeysWith: { first, _ in first })
-        let matched = try index.select(patterns).map { index.entries[$0].name }
-        var report = FreezingReport(
-            names: matched, elements: 0, totalTensors: named.count,
-            totalElements: named.reduce(0) { $0 + $1.parameter.count })
-        for name in matched {
-            guard let parameter = parameters[name] else { continue }
-            try parameter.requiresGrad_(value)
-            report.elements += parameter.count
-        }
+        return FreezingReport(
+            names: matched.map { index.entries[$0].name }, elements: matched.reduce(0) { $0 + index.entries[$1].count },
+            totalTensors: named.count, totalElements: named.reduce(0) { $0 + $1.parameter.count })
+    }
+
+    private func setRequiresGrad(_ value: Bool, matching patterns: [String]) throws -> FreezingReport {
+        let report = try report(matching: patterns)
+        let matched = Set(report.names)
+        for (name, parameter) in namedParameters() where matched.contains(name) { try parameter.requiresGrad_(value) }
         return report
     }
 }

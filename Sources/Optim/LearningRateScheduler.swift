@@ -29,6 +29,10 @@ public final class LearningRateScheduler {
         apply()
     }
 
+    /// Puts groups that were added since the last step where the schedule is; without it they keep their own rate until the
+    /// next step.
+    public func includeNewGroups() { apply() }
+
     /// The rate of each group.
     public var learningRates: [Double] { optimizer.groups.map(\.learningRate) }
 

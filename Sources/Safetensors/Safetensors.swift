@@ -10,7 +10,7 @@ public enum Safetensors {
     /// each is aligned in the file, and the header is padded to eight bytes. Throws `FileError`, or `SafetensorsError`
     /// for a tensor named `__metadata__`.
     public static func write(
-        _ tensors: [String: NDArray], metadata: [String: String] = [:], to path: String
+        _ tensors: [String: NDArray], metadata: [String: String] = [:], to path: String, previousName: String? = nil
     ) throws {
         guard tensors[SafetensorsHeader.metadataKey] == nil else {
             throw SafetensorsError(
@@ -24,7 +24,7 @@ public enum Safetensors {
         for (_, tensor) in inOrder {
             try tensor.withLittleEndianBytes { try file.write($0) }
         }
-        try file.commit()
+        try file.commit(previousName: previousName)
     }
 
     private static func encodedHeader(

@@ -9,7 +9,7 @@ import TensorCore
 public final class CutModel {
     public let module: GraphModule
     public private(set) var cut: Cut
-    private var constants: [ValueID: NDArray] = [:]
+    private(set) var constants: [ValueID: NDArray] = [:]
     private var plan: InferencePlan
     private let input: ValueID
 

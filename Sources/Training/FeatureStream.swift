@@ -19,13 +19,20 @@ public final class FeatureStream {
     public let loader: BatchLoader
     public let model: CutModel
     private let input: PictureInput
-    private let table: FeatureTable?
+    private var table: FeatureTable?
+    private let byteLimit: Int
 
     /// - Parameter byteLimit: memory that kept features may take; they are computed again each epoch beyond it.
     public init(_ loader: BatchLoader, model: CutModel, input: PictureInput, byteLimit: Int) {
         self.loader = loader
         self.model = model
         self.input = input
+        self.byteLimit = byteLimit
+        reset()
+    }
+
+    /// Forgets kept features: the model was cut elsewhere.
+    public func reset() {
         table =
             loader.transform.isDeterministic && model.hasPrefix
             ? FeatureTable(count: loader.dataset.count, byteLimit: byteLimit) : nil
@@ -33,7 +40,7 @@ public final class FeatureStream {
 
     public var batchCount: Int { loader.batchCount }
 
-    /// Starts epoch `number` at batch `first`.
+    /// Starts epoch `number` after its first `first` batches: `FeatureEpoch.position` of a pass that was broken off.
     public func epoch(_ number: Int, from first: Int = 0) throws -> FeatureEpoch {
         if let table, table.isEmpty {
             try table.fill(from: loader) { try self.features(of: $0) }
@@ -42,7 +49,7 @@ public final class FeatureStream {
             return FeatureEpoch(
                 rows: table, order: loader.order(ofEpoch: number), size: loader.configuration.batchSize, first)
         }
-        return try FeatureEpoch(stream: self, epoch: loader.epoch(number), first)
+        return FeatureEpoch(stream: self, epoch: loader.epoch(number, from: first))
     }
 
     fileprivate func features(of batch: Batch) throws -> [NDArray] {
@@ -57,11 +64,12 @@ public final class FeatureEpoch {
         case kept(FeatureTable, [ArraySlice<Int>])
     }
     private let source: Source
-    private var position = 0
+    /// Batches of the epoch that are behind, those without a readable picture included.
+    public private(set) var position: Int
 
-    fileprivate init(stream: FeatureStream, epoch: BatchLoader.Epoch, _ first: Int) throws {
+    fileprivate init(stream: FeatureStream, epoch: BatchLoader.Epoch) {
         source = .computed(stream, epoch)
-        for _ in 0..<first { _ = try epoch.next() }
+        position = epoch.position
     }
 
     fileprivate init(rows table: FeatureTable, order: [Int], size: Int, _ first: Int) {
@@ -76,6 +84,7 @@ public final class FeatureEpoch {
         switch source {
         case .computed(let stream, let epoch):
             guard let batch = try epoch.next() else { return nil }
+            position = epoch.position
             return FeatureBatch(
                 features: try stream.features(of: batch), labels: batch.labels, indices: batch.indices)
         case .kept(let table, let chunks):

@@ -12,12 +12,17 @@ public struct PhaseResult: Codable, Sendable, Equatable {
 }
 
 /// Running statistics of a pass: `loss` is weighted by batch size, as in the tutorial.
-public struct PhaseStatistics: Sendable {
+public struct PhaseStatistics: Codable, Sendable, Equatable {
+    /// Right and all pictures of a class.
+    public struct ClassCount: Codable, Sendable, Equatable {
+        public var correct = 0
+        public var total = 0
+    }
+
     private var lossSum = 0.0
     public private(set) var correct = 0
     public private(set) var count = 0
-    /// Right and all pictures of each class.
-    public private(set) var perClass: [Int: (correct: Int, total: Int)] = [:]
+    public private(set) var perClass: [Int: ClassCount] = [:]
 
     public init() {}
 
@@ -28,8 +33,8 @@ public struct PhaseStatistics: Sendable {
         for (prediction, label) in zip(predictions, labels) {
             let hit = prediction == label ? 1 : 0
             correct += hit
-            let old = perClass[label] ?? (0, 0)
-            perClass[label] = (old.correct + hit, old.total + 1)
+            perClass[label, default: ClassCount()].correct += hit
+            perClass[label, default: ClassCount()].total += 1
         }
     }
 

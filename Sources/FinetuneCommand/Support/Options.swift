@@ -4,9 +4,23 @@ import Foundation
 
 /// Which model, and how pictures are prepared for it.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The ONNX file.", valueName: "file"))
+    @Option(help: ArgumentHelp("The ONNX file.", valueName: "file"), completion: .file(extensions: ["onnx"]))
     var model: String
 
+    @OptionGroup var pictures: PictureOptions
+
+    var overrides: LoadedModel.Overrides { pictures.overrides }
+
+    /// The file meant: a bare name is looked up in `models/` too.
+    static func resolve(_ path: String) -> String {
+        guard !path.contains("/"), !FileManager.default.fileExists(atPath: path) else { return path }
+        let bundled = "models/\(path)"
+        return FileManager.default.fileExists(atPath: bundled) ? bundled : path
+    }
+}
+
+/// How pictures are prepared where the model does not say.
+struct PictureOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Side of the square input, where the model leaves it open or allows another.", valueName: "pixels"))
@@ -22,13 +36,6 @@ struct ModelOptions: ParsableArguments {
 
     var overrides: LoadedModel.Overrides {
         LoadedModel.Overrides(imageSize: imageSize, resize: resize, normalize: normalize)
-    }
-
-    /// The file meant: a bare name is looked up in `models/` too.
-    static func resolve(_ path: String) -> String {
-        guard !path.contains("/"), !FileManager.default.fileExists(atPath: path) else { return path }
-        let bundled = "models/\(path)"
-        return FileManager.default.fileExists(atPath: bundled) ? bundled : path
     }
 }
 

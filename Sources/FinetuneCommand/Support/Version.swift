@@ -2,7 +2,7 @@ import FineTune
 
 /// The program's version.
 enum Version {
-    static let number = "0.1.0"
+    static let number = Release.version
 
     /// `finetune 0.1.0`, with the kernels that run when `verbose`.
     static func print(verbose: Bool) {

@@ -72,7 +72,7 @@ public final class Predictor {
             try onBatch(done, loader.batchCount)
         }
         let classes = zip(dataset.classes, labels).map { name, label in
-            let counts = statistics.perClass[label] ?? (0, 0)
+            let counts = statistics.perClass[label] ?? PhaseStatistics.ClassCount()
             return Evaluation.ClassResult(name: name, correct: counts.correct, total: counts.total)
         }
         return Evaluation(

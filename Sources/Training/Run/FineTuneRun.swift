@@ -61,15 +61,32 @@ public final class FineTuneRun {
         }
         var options = Trainer.Options()
         options.epochs = settings.epochs
+        options.patience = settings.patience
         options.clipNorm = settings.clipNorm
         options.labelSmoothing = settings.labelSmoothing
         if settings.classWeights == "balanced" { options.classWeights = data.train.balancedWeights() }
+        let rates = settings.learningRates
+        let steps = try settings.unfreezingSteps()
+        laterUnfrozen = try steps.keys.sorted().map { ($0, try module.report(matching: steps[$0] ?? [])) }
+        var names = Set(unfrozen.names)
+        for (epoch, report) in laterUnfrozen {
+            guard !names.isSuperset(of: report.names) else {
+                throw SettingError("--unfreeze-at", "what epoch \(epoch) names is trainable already")
+            }
+            names.formUnion(report.names)
+        }
+        try rates.check(names, in: module)
+        let trainable = module.parameters().filter(\.requiresGrad)
         trainer = Trainer(
             model: model, train: streams[0], val: streams[1],
-            optimizer: try settings.makeOptimizer(module.parameters().filter(\.requiresGrad)),
-            schedule: try settings.makeSchedule(), options: options)
+            optimizer: try settings.makeOptimizer(try rates.groups(trainable, in: module)),
+            schedule: try settings.makeSchedule(), options: options,
+            unfreezing: GradualUnfreezing(steps: steps) { try rates.groups($0, in: module) })
         self.notes = notes
     }
+
+    /// Layers that join later, by epoch.
+    public let laterUnfrozen: [(epoch: Int, report: FreezingReport)]
 
     /// Pictures that could not be read so far.
     public var skippedPictures: [PictureError] { trainLoader.skipped + valLoader.skipped }
@@ -146,11 +163,13 @@ extension RunSettings {
         try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is negative")
         try require((0..<1).contains(labelSmoothing), "--label-smoothing", "\(labelSmoothing) is not in 0 ..< 1")
         try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
+        try require(patience ?? 1 >= 1, "--patience", "\(patience ?? 0) is not a positive number of epochs")
         try require(threads >= 0, "--threads", "\(threads) is negative")
         try require(
             classWeights == nil || classWeights == "balanced", "--class-weights",
             "'\(classWeights ?? "")' is not 'balanced'")
         _ = try makeSchedule()
+        _ = try unfreezingSteps()
     }
 
     func loading(shuffle: Bool) -> BatchLoader.Configuration {

@@ -3,9 +3,12 @@ import Foundation
 import ONNX
 import TensorCore
 
-/// The folder that a run writes: `best.onnx`, `history.csv`, `run.json`.
+/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it, `best.onnx`.
+///
+/// One process at a time works in it. Every file but `history.csv`, which checkpoints repeat, is replaced as a whole.
 public struct RunFolder: Sendable {
     public let path: String
+    private let lock: FolderLock
 
     /// What came out of a run.
     public struct Summary: Sendable {
@@ -14,15 +17,36 @@ public struct RunFolder: Sendable {
         public var epoch: Int
     }
 
-    /// Makes the folder; nil stands for `runs/<date-time>`. Throws when it exists or cannot be made: a run is never
-    /// overwritten.
-    public static func create(_ path: String?) throws -> RunFolder {
+    /// Makes the folder with `run.json` and an empty `history.csv` in it; nil stands for `runs/<date-time>`.
+    ///
+    /// Throws when it exists or cannot be made: a run is never overwritten. It appears under its name with both files in it,
+    /// so that a folder that is there can be resumed.
+    public static func create(_ path: String?, _ record: RunRecord) throws -> RunFolder {
+        let path = try free(path)
+        let manager = FileManager.default
+        let place = "\(Folder.containing(path))/.\(Folder.lastComponent(path)).\(UUID().uuidString).tmp"
+        do {
+            try manager.createDirectory(atPath: place, withIntermediateDirectories: true)
+            let hidden = try RunFolder(existing: place)
+            try hidden.write([EpochRecord]())
+            try hidden.write(record)
+            try manager.moveItem(atPath: place, toPath: path)
+            return RunFolder(path: path, lock: hidden.lock)
+        } catch {
+            try? manager.removeItem(atPath: place)
+            throw OutputError(path: path, reason: "the folder cannot be made: \(error.reason)")
+        }
+    }
+
+    /// A path that nothing has yet.
+    private static func free(_ path: String?) throws -> String {
         let manager = FileManager.default
         if let path {
-            if manager.fileExists(atPath: path) {
+            guard !manager.fileExists(atPath: path) else {
                 throw SettingError("--output", "'\(path)' exists already; a run is never overwritten")
             }
-            return try make(path)
+            // A folder's name may end with slashes.
+            return path.count > 1 && path.hasSuffix("/") ? try free(String(path.dropLast())) : path
         }
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")
@@ -34,51 +58,103 @@ public struct RunFolder: Sendable {
             candidate = "\(stem)-\(number)"
             number += 1
         }
-        return try make(candidate)
+        return candidate
     }
 
-    private static func make(_ path: String) throws -> RunFolder {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw OutputError(path: path, reason: "the folder cannot be made: \(error.reason)")
-        }
-        let folder = RunFolder(path: path)
-        try AtomicFile.write(
-            "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds\n", to: folder.history)
-        return folder
+    private init(path: String, lock: FolderLock) {
+        self.path = path
+        self.lock = lock
     }
 
-    private var history: String { "\(path)/history.csv" }
+    /// The folder of a run that was made before. Throws `FileError` when it is not there or in use.
+    public init(existing path: String) throws {
+        self.init(path: path, lock: try FolderLock(path: path))
+    }
+
     public var bestModel: String { "\(path)/best.onnx" }
+    private var settings: String { "\(path)/run.json" }
+    private var history: String { "\(path)/history.csv" }
+    private var checkpoint: String { "\(path)/last.checkpoint" }
+    private static let previousCheckpoint = "previous.checkpoint"
+
+    // MARK: - Settings and history
+
+    /// Writes `run.json`.
+    public func write(_ record: RunRecord) throws { try AtomicFile.write(try record.json(), to: settings) }
+
+    /// Reads `run.json`. Throws `OutputError` when there is none, or none that can be read.
+    public func record() throws -> RunRecord {
+        guard let text = try? String(contentsOfFile: settings, encoding: .utf8) else {
+            throw OutputError(path: path, reason: "holds no run.json; --resume takes the folder of a run")
+        }
+        do {
+            return try RunRecord(json: text)
+        } catch {
+            throw OutputError(path: settings, reason: "cannot be read: \(error)")
+        }
+    }
+
+    /// Writes `history.csv` with `records` alone.
+    public func write(_ records: [EpochRecord]) throws {
+        let header = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds"
+        try AtomicFile.write(([header] + records.map(row)).joined(separator: "\n") + "\n", to: history)
+    }
 
     /// Adds an epoch to `history.csv`.
     public func append(_ record: EpochRecord) throws {
-        let line = [
-            "\(record.epoch)", "\(record.train.loss)", "\(record.train.accuracy)", "\(record.val.loss)",
-            "\(record.val.accuracy)", "\(record.learningRate)", String(format: "%.3f", record.seconds),
-        ].joined(separator: ",")
         guard let handle = FileHandle(forWritingAtPath: history) else {
             throw OutputError(path: history, reason: "cannot be written")
         }
         defer { try? handle.close() }
         do {
             try handle.seekToEnd()
-            try handle.write(contentsOf: Data((line + "\n").utf8))
+            try handle.write(contentsOf: Data((row(record) + "\n").utf8))
         } catch {
             throw OutputError(path: history, reason: error.reason)
         }
     }
 
-    /// Writes the best weights and the settings.
-    public func finish(_ run: FineTuneRun) throws -> Summary {
-        guard let best = run.trainer.best else { throw OutputError(path: path, reason: "nothing was trained") }
-        try run.loaded.imported.write(to: bestModel, metadata: try run.metadata(best))
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        let json = String(decoding: try encoder.encode(run.settings), as: UTF8.self)
-        try AtomicFile.write(json + "\n", to: "\(path)/run.json")
+    private func row(_ record: EpochRecord) -> String {
+        [
+            "\(record.epoch)", "\(record.train.loss)", "\(record.train.accuracy)", "\(record.val.loss)",
+            "\(record.val.accuracy)", "\(record.learningRate)", String(format: "%.3f", record.seconds),
+        ].joined(separator: ",")
+    }
+
+    // MARK: - Checkpoints
+
+    /// Writes `last.checkpoint`; the one that was there becomes `previous.checkpoint`. Throws `FileError`.
+    public func save(_ checkpoint: Checkpoint, run: String) throws {
+        try checkpoint.write(to: self.checkpoint, run: run, previousName: RunFolder.previousCheckpoint)
+    }
+
+    /// The newest checkpoint that is whole, and what was wrong with a newer one; nil when there is none.
+    public func latestCheckpoint(run: String) throws -> (checkpoint: Checkpoint?, problems: [String]) {
+        var problems: [String] = []
+        for path in [checkpoint, "\(path)/\(RunFolder.previousCheckpoint)"] {
+            do {
+                return (try Checkpoint(path: path, run: run), problems)
+            } catch let error as FileError where error.reason == .missing {
+                continue
+            } catch {
+                if case .otherRun? = error as? CheckpointError { throw error }
+                problems.append("\(error)")
+            }
+        }
+        return (nil, problems)
+    }
+
+    // MARK: - Results
+
+    /// Writes `best.onnx` with the best weights so far; nil when there are none. The run's own weights stay as they are.
+    @discardableResult
+    public func exportBest(_ run: FineTuneRun) throws -> Summary? {
+        guard let best = run.trainer.best else { return nil }
+        let current = run.module.snapshot()
+        try run.module.restore(best.state)
+        let written = Result { try run.loaded.imported.write(to: bestModel, metadata: try run.metadata(best)) }
+        try run.module.restore(current)
+        try written.get()
         return Summary(output: bestModel, accuracy: best.accuracy, epoch: best.epoch)
     }
 }
@@ -93,6 +169,7 @@ public struct OutputError: Error, CustomStringConvertible {
 extension Error {
     /// The system's words, without Foundation's wrapping.
     fileprivate var reason: String {
+        if let error = self as? FileError { return "\(error.reason)" }
         let error = self as NSError
         return (error.userInfo[NSUnderlyingErrorKey] as? NSError)?.localizedDescription ?? error.localizedDescription
     }

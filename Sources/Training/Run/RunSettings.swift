@@ -1,6 +1,6 @@
 import Foundation
 
-/// Everything that decides what a run does; written to `run.json` so that it can be repeated.
+/// Everything that decides what a run does; written to `run.json` so that it can be repeated. Keys are the options' names.
 public struct RunSettings: Codable, Sendable, Equatable {
     /// What batch norm layers do while training.
     public enum BatchNormMode: String, Codable, Sendable, CaseIterable {
@@ -14,9 +14,13 @@ public struct RunSettings: Codable, Sendable, Equatable {
     /// A folder of pictures or a CSV/TSV list; nil for the folder `<model>-data` beside the model.
     public var data: String?
     public var unfreeze: [String] = ["head"]
+    /// `EPOCH:PATTERNS`: layers that join at the start of an epoch, counted from 1.
+    public var unfreezeAt: [String] = []
     public var epochs = 25
+    /// Stops after so many epochs without a better validation accuracy.
+    public var patience: Int?
     public var batchSize = 4
-    public var learningRate = 0.001
+    public var learningRates = LearningRates()
     public var momentum = 0.9
     public var weightDecay = 0.0
     /// `step:7:0.1`, `cosine`, `constant`, ...
@@ -45,6 +49,116 @@ public struct RunSettings: Codable, Sendable, Equatable {
     public var skipBadPictures = false
 
     public init(model: String) { self.model = model }
+
+    /// The rate of layers without one of their own.
+    public var learningRate: Double {
+        get { learningRates.base }
+        set { learningRates.base = newValue }
+    }
+
+    /// The options' names.
+    public enum CodingKeys: String, CodingKey, CaseIterable {
+        case model, data, unfreeze
+        case unfreezeAt = "unfreeze-at"
+        case epochs, patience
+        case batchSize = "batch-size"
+        case learningRates = "lr"
+        case momentum
+        case weightDecay = "weight-decay"
+        case schedule, optimizer, augment
+        case batchNorm = "batch-norm"
+        case seed
+        case valFraction = "val-fraction"
+        case imageSize = "image-size"
+        case resize, normalize
+        case keepHead = "keep-head"
+        case labelSmoothing = "label-smoothing"
+        case clipNorm = "clip-norm"
+        case classWeights = "class-weights"
+        case threads
+        case skipBadPictures = "skip-bad-pictures"
+    }
+}
+
+extension RunSettings {
+    /// Settings that are missing have their defaults: an older `run.json` stays readable.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        func take<T: Decodable>(_ value: inout T, _ key: CodingKeys) throws {
+            if let given = try container.decodeIfPresent(T.self, forKey: key) { value = given }
+        }
+        self.init(model: try container.decode(String.self, forKey: .model))
+        try take(&data, .data)
+        try take(&unfreeze, .unfreeze)
+        try take(&unfreezeAt, .unfreezeAt)
+        try take(&epochs, .epochs)
+        try take(&patience, .patience)
+        try take(&batchSize, .batchSize)
+        try take(&learningRates, .learningRates)
+        try take(&momentum, .momentum)
+        try take(&weightDecay, .weightDecay)
+        try take(&schedule, .schedule)
+        try take(&optimizer, .optimizer)
+        try take(&augment, .augment)
+        try take(&batchNorm, .batchNorm)
+        try take(&seed, .seed)
+        try take(&valFraction, .valFraction)
+        try take(&imageSize, .imageSize)
+        try take(&resize, .resize)
+        try take(&normalize, .normalize)
+        try take(&keepHead, .keepHead)
+        try take(&labelSmoothing, .labelSmoothing)
+        try take(&clipNorm, .clipNorm)
+        try take(&classWeights, .classWeights)
+        try take(&threads, .threads)
+        try take(&skipBadPictures, .skipBadPictures)
+    }
+
+    /// The options that make these settings, without those that are as by default: `["--model", "m.onnx", "--epochs", "3"]`.
+    public func arguments() throws -> [String] {
+        let own = try options()
+        let usual = try RunSettings(model: "").options()
+        return CodingKeys.allCases.flatMap { key -> [String] in
+            guard let value = own[key.rawValue], value != usual[key.rawValue] else { return [] }
+            return value.arguments(for: key.rawValue)
+        }
+    }
+
+    private func options() throws -> [String: OptionValue] {
+        try JSONDecoder().decode([String: OptionValue].self, from: JSONEncoder().encode(self))
+    }
+}
+
+/// The value of an option in JSON or YAML: a flag, a number or text, or several.
+private enum OptionValue: Decodable, Equatable {
+    case flag(Bool)
+    case text(String)
+    case list([String])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let flag = try? container.decode(Bool.self) {
+            self = .flag(flag)
+        } else if let number = try? container.decode(Int.self) {
+            self = .text("\(number)")
+        } else if let number = try? container.decode(UInt64.self) {
+            self = .text("\(number)")
+        } else if let number = try? container.decode(Double.self) {
+            self = .text("\(number)")
+        } else if let list = try? container.decode([String].self) {
+            self = .list(list)
+        } else {
+            self = .text(try container.decode(String.self))
+        }
+    }
+
+    func arguments(for name: String) -> [String] {
+        switch self {
+        case .flag(let isSet): isSet ? ["--\(name)"] : []
+        case .text(let text): ["--\(name)", text]
+        case .list(let texts): texts.flatMap { ["--\(name)", $0] }
+        }
+    }
 }
 
 /// A setting whose text cannot be understood.

@@ -57,12 +57,40 @@ extension RunSettings {
 
     /// The optimizer over `parameters`, which must have trainable ones.
     public func makeOptimizer(_ parameters: [Parameter]) throws -> Optimizer {
+        try makeOptimizer([ParameterGroup(parameters)])
+    }
+
+    /// The optimizer over `groups`, which must have trainable parameters.
+    public func makeOptimizer(_ groups: [ParameterGroup]) throws -> Optimizer {
         switch optimizer {
         case "sgd":
-            try SGD(parameters, learningRate: learningRate, momentum: momentum, weightDecay: weightDecay)
-        case "adam": try Adam(parameters, learningRate: learningRate, weightDecay: weightDecay)
-        case "adamw": try AdamW(parameters, learningRate: learningRate, weightDecay: weightDecay)
-        default: throw SettingError("--optimizer", "'\(optimizer)' is not one of sgd, adam, adamw")
+            try SGD(groups, learningRate: learningRate, momentum: momentum, weightDecay: weightDecay)
+        case "adam": try Adam(groups, learningRate: learningRate, weightDecay: weightDecay)
+        case "adamw": try AdamW(groups, learningRate: learningRate, weightDecay: weightDecay)
+        default:
+            throw SettingError(
+                "--optimizer",
+                "'\(optimizer)' is not one of \(RunSettings.optimizers.joined(separator: ", "))"
+                    + suggestion(for: optimizer, among: RunSettings.optimizers))
         }
+    }
+
+    static let optimizers = ["sgd", "adam", "adamw"]
+
+    /// Patterns by the epoch at whose start they join.
+    func unfreezingSteps() throws -> [Int: [String]] {
+        var steps: [Int: [String]] = [:]
+        for text in unfreezeAt {
+            let parts = text.split(separator: ":", maxSplits: 1)
+            guard parts.count == 2, let epoch = Int(parts[0]) else {
+                throw SettingError("--unfreeze-at", "'\(text)' is not EPOCH:PATTERN such as 5:layer4")
+            }
+            guard (2...max(epochs, 2)).contains(epoch) else {
+                throw SettingError(
+                    "--unfreeze-at", "epoch \(epoch) is not one of 2 to \(epochs); --unfreeze is for the first epoch")
+            }
+            steps[epoch, default: []].append(String(parts[1]))
+        }
+        return steps
     }
 }

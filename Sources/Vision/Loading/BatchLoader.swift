@@ -116,11 +116,13 @@ public final class BatchLoader: Sendable {
         return random.permutation(dataset.count)
     }
 
-    /// Starts loading epoch `number`; its first batches are being prepared when this returns.
-    public func epoch(_ number: Int) -> Epoch {
+    /// Starts loading epoch `number` after its first `first` batches; the next ones are being prepared when this returns.
+    public func epoch(_ number: Int, from first: Int = 0) -> Epoch {
         let order = order(ofEpoch: number)
         let size = configuration.batchSize
-        let chunks = (0..<batchCount).map { Array(order[$0 * size..<min(($0 + 1) * size, order.count)]) }
+        let chunks = (min(first, batchCount)..<batchCount).map {
+            Array(order[$0 * size..<min(($0 + 1) * size, order.count)])
+        }
         return Epoch(loader: self, number: number, chunks: chunks)
     }
 
@@ -189,6 +191,8 @@ extension BatchLoader {
     public final class Epoch {
         public let number: Int
         private let loader: BatchLoader
+        /// Batches of the epoch that are behind, those without a readable picture included.
+        public var position: Int { loader.batchCount - waiting.count - started.count }
         private var waiting: ArraySlice<[Int]>
         private var started: [PendingBatch] = []
 

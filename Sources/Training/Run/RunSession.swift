@@ -1,0 +1,164 @@
+import Files
+import Foundation
+import TensorCore
+
+/// A run in its folder: trains, writes checkpoints, can be stopped at any moment and gone on with.
+public final class RunSession {
+    public let run: FineTuneRun
+    public let folder: RunFolder
+    public private(set) var record: RunRecord
+    /// What a user should know about how this goes on from an earlier process.
+    public let notes: [String]
+    /// What `best.onnx` holds, when this process has written it.
+    public private(set) var exported: RunFolder.Summary?
+    private let identity: String
+
+    private init(run: FineTuneRun, folder: RunFolder, record: RunRecord, notes: [String]) throws {
+        self.run = run
+        self.folder = folder
+        self.record = record
+        self.notes = notes
+        identity = try record.identity()
+    }
+
+    /// Prepares a run and makes its folder; see `RunFolder.create`. Throws what `FineTuneRun` throws.
+    public static func begin(_ settings: RunSettings, output: String?) throws -> RunSession {
+        let run = try FineTuneRun(settings)
+        let record = try RunRecord(run)
+        return try RunSession(run: run, folder: try RunFolder.create(output, record), record: record, notes: [])
+    }
+
+    /// Takes up the run in `path` at its last checkpoint, or at its start when there is none yet.
+    ///
+    /// Throws `ResumeError` when model or pictures have changed since, `OutputError` for a folder that holds no run,
+    /// `FileError` for one that another process works in.
+    public static func resume(_ path: String) throws -> RunSession {
+        let folder = try RunFolder(existing: path)
+        let record = try folder.record()
+        let run = try FineTuneRun(record.locatedSettings())
+        try record.check(RunRecord(run))
+        var (checkpoint, notes) = try folder.latestCheckpoint(run: record.identity())
+        if let checkpoint { try run.trainer.restore(checkpoint) }
+        if record.machine.kernels != RunRecord.Machine.current.kernels {
+            notes.append(
+                "the run began with \(record.machine.kernels), this is \(RunRecord.Machine.current.kernels): "
+                    + "numbers may differ in the last digits")
+        }
+        notes.append("resuming '\(path)' \(run.trainer.whereabouts)")
+        try folder.write(run.trainer.history)
+        return try RunSession(run: run, folder: folder, record: record, notes: notes)
+    }
+
+    /// Trains to the end, writing a checkpoint after every epoch and, within epochs, every `interval` seconds.
+    ///
+    /// - Parameters:
+    ///   - stop: asked after each batch; a signal number makes the run write a checkpoint and throw `RunStopped`.
+    ///   - onBatch, onEpoch: as in `Trainer.run`.
+    /// - Throws: also `FileError` when a checkpoint cannot be written; the one before it is intact.
+    public func train(
+        every interval: Double = 60, stop: () -> Int32? = { nil }, onBatch: (Progress) throws -> Void = { _ in },
+        onEpoch: (EpochRecord) throws -> Void = { _ in }
+    ) throws -> RunFolder.Summary {
+        var saved = ContinuousClock.now
+        func save() throws {
+            try folder.save(run.trainer.checkpoint(), run: identity)
+            saved = .now
+        }
+        func checkStop() throws {
+            guard let signal = stop() else { return }
+            try save()
+            exported = try folder.exportBest(run)
+            throw RunStopped(signal: signal, whereabouts: run.trainer.whereabouts)
+        }
+        do {
+            try run.trainer.run(
+                onBatch: { progress in
+                    try onBatch(progress)
+                    try checkStop()
+                    if (ContinuousClock.now - saved) / .seconds(1) >= interval { try save() }
+                },
+                onEpoch: { record in
+                    try folder.append(record)
+                    try onEpoch(record)
+                    try save()
+                })
+        } catch let error as TrainingError {
+            // The reason to stop matters more than a failure to write what there is.
+            exported = try? folder.exportBest(run)
+            throw error
+        }
+        return try finish()
+    }
+
+    private func finish() throws -> RunFolder.Summary {
+        guard let summary = try folder.exportBest(run) else {
+            throw OutputError(path: folder.path, reason: "nothing was trained")
+        }
+        exported = summary
+        let history = run.trainer.history
+        record.outcome = RunRecord.Outcome(
+            epochs: history.count, bestEpoch: summary.epoch, bestValAccuracy: summary.accuracy,
+            seconds: history.reduce(0) { $0 + $1.seconds })
+        try folder.write(record)
+        return summary
+    }
+}
+
+/// A run that was asked to stop, and did so between two batches with a checkpoint written.
+public struct RunStopped: Error, CustomStringConvertible {
+    public let signal: Int32
+    /// `in epoch 3, train batch 12`.
+    public let whereabouts: String
+    public var description: String { "stopped \(whereabouts)" }
+}
+
+/// A run that cannot be gone on with.
+public enum ResumeError: Error, Equatable, CustomStringConvertible {
+    case modelChanged(path: String)
+    case picturesChanged(source: String, part: Phase)
+
+    public var description: String {
+        switch self {
+        case .modelChanged(let path):
+            "\(path): is not the model that the run began with (its checksum differs); put that one back, or begin a new run"
+        case .picturesChanged(let source, let part):
+            "\(source): the \(part.rawValue) pictures are not those that the run began with (their checksum differs); put "
+                + "them back, or begin a new run"
+        }
+    }
+}
+
+extension RunRecord {
+    /// The settings with paths that lead to the files from here.
+    func locatedSettings() -> RunSettings {
+        func locate(_ path: String) -> String {
+            let there = path.hasPrefix("/") ? path : "\(directory)/\(path)"
+            return FileManager.default.fileExists(atPath: there) ? there : path
+        }
+        var result = settings
+        result.model = locate(result.model)
+        result.data = result.data.map(locate)
+        return result
+    }
+
+    /// Throws `ResumeError` unless `now` has this record's model and pictures.
+    func check(_ now: RunRecord) throws {
+        guard now.model == model else { throw ResumeError.modelChanged(path: now.settings.model) }
+        guard now.data.train == data.train, now.data.classes == data.classes else {
+            throw ResumeError.picturesChanged(source: now.data.source, part: .train)
+        }
+        guard now.data.val == data.val else { throw ResumeError.picturesChanged(source: now.data.source, part: .val) }
+    }
+}
+
+extension Trainer {
+    /// `in epoch 3, train batch 12`, for people.
+    var whereabouts: String {
+        if isFinished { return "after its last epoch" }
+        let epoch = history.count + 1
+        guard position.phase == .val || position.batch > 0 else {
+            return epoch == 1 ? "before its first epoch" : "after epoch \(epoch - 1)"
+        }
+        return "in epoch \(epoch), after \(position.phase.rawValue) batch \(position.batch)"
+    }
+}

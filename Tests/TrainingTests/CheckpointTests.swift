@@ -1,0 +1,210 @@
+import Files
+import Foundation
+import NN
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// Runs that are broken off and gone on with end as if nothing had happened.
+@Suite struct CheckpointTests {
+    /// What a checkpoint has to carry differs from one to the next.
+    static let settings: [RunSettings] = [
+        .tiny { $0.unfreeze = ["fc"] },
+        .tiny {
+            $0.unfreeze = ["last:3"]
+            $0.augment = .tutorial
+            $0.optimizer = "adamw"
+        },
+        .tiny {
+            $0.batchNorm = .train
+            $0.unfreeze = ["last:2"]
+            $0.clipNorm = 1
+        },
+        .tiny {
+            $0.unfreezeAt = ["2:last:3"]
+            $0.learningRates = LearningRates(0.01, layers: [.init("fc", 0.05)])
+            $0.schedule = "warmup:2+cosine"
+        },
+    ]
+
+    /// Epochs have twelve batches of training and three of validation.
+    @Test(arguments: [(0, 3), (1, 31), (1, 13), (2, 44), (3, 14), (3, 20)])
+    func endsWithTheSameBits(index: Int, batches: Int) throws {
+        let settings = CheckpointTests.settings[index]
+        let whole = try FineTuneRun(settings)
+        try whole.trainer.run()
+
+        struct Stop: Error {}
+        let folder = try TemporaryFolder()
+        let broken = try FineTuneRun(settings)
+        var seen = 0
+        #expect(throws: Stop.self) {
+            try broken.trainer.run(onBatch: { _ in
+                seen += 1
+                guard seen == batches else { return }
+                try broken.trainer.checkpoint().write(to: folder / "c", run: "r", previousName: "p")
+                throw Stop()
+            })
+        }
+        let resumed = try FineTuneRun(settings)
+        try resumed.trainer.restore(Checkpoint(path: folder / "c", run: "r"))
+        try resumed.trainer.run()
+        #expect(resumed.trainer.history.map(\.numbers) == whole.trainer.history.map(\.numbers))
+        #expect(resumed.trainer.best?.epoch == whole.trainer.best?.epoch)
+        for ((value, a), (_, b)) in zip(resumed.module.state(), whole.module.state()) {
+            #expect(a.array.isBitIdentical(to: b.array), "\(whole.module.graph.values[value].name)")
+        }
+    }
+
+    @Test func damageIsNoticedWhereverItIs() throws {
+        let folder = try TemporaryFolder()
+        let run = try FineTuneRun(CheckpointTests.settings[0])
+        try run.trainer.checkpoint().write(to: folder / "c", run: "r", previousName: "p")
+        let good = try #require(FileManager.default.contents(atPath: folder / "c"))
+        for position in stride(from: 0, to: good.count, by: 97) {
+            var bytes = good
+            bytes[position] ^= 4
+            try bytes.write(to: URL(fileURLWithPath: folder / "damaged"))
+            #expect(throws: CheckpointError.self, "byte \(position)") {
+                try Checkpoint(path: folder / "damaged", run: "r")
+            }
+        }
+        try good.prefix(good.count / 2).write(to: URL(fileURLWithPath: folder / "half"))
+        #expect(throws: CheckpointError.self) { try Checkpoint(path: folder / "half", run: "r") }
+        #expect(throws: CheckpointError.otherRun(path: folder / "c")) { try Checkpoint(path: folder / "c", run: "s") }
+        #expect(throws: CheckpointError.self) {
+            try FineTuneRun(CheckpointTests.settings[1]).trainer.restore(Checkpoint(path: folder / "c", run: "r"))
+        }
+    }
+
+    @Test func aDamagedCheckpointFallsBackToTheOneBefore() throws {
+        let folder = try TemporaryFolder()
+        var settings = CheckpointTests.settings[0]
+        settings.epochs = 2
+        let session = try RunSession.begin(settings, output: folder / "run")
+        let whole = try session.train()
+        let checkpoint = folder / "run/last.checkpoint"
+        let bytes = try #require(FileManager.default.contents(atPath: checkpoint))
+        let best = FileManager.default.contents(atPath: whole.output)
+        try bytes.dropLast(5).write(to: URL(fileURLWithPath: checkpoint))
+        #expect(throws: FileError(folder / "run", .inUse)) { try RunSession.resume(folder / "run") }
+        withExtendedLifetime(session) {}
+        let copy = folder / "copy"
+        try FileManager.default.copyItem(atPath: folder / "run", toPath: copy)
+        let resumed = try RunSession.resume(copy)
+        #expect(resumed.notes.contains { $0.contains("damaged checkpoint") })
+        #expect(resumed.run.trainer.history.count == 1)
+        #expect(FileManager.default.contents(atPath: try resumed.train().output) == best)
+    }
+
+    @Test func changedModelsAndPicturesAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let manager = FileManager.default
+        try manager.copyItem(atPath: RunSettings.tinyModel, toPath: folder / "m.onnx")
+        try manager.copyItem(
+            atPath: TestFiles.package.appendingPathComponent("models/resnet-tiny-data").path, toPath: folder / "m-data")
+        var settings = RunSettings(model: folder / "m.onnx")
+        settings.epochs = 1
+        _ = try RunSession.begin(settings, output: folder / "run").train()
+
+        let picture = folder / "m-data/val/7/" + (try manager.contentsOfDirectory(atPath: folder / "m-data/val/7")[0])
+        let other = folder / "m-data/val/8/" + (try manager.contentsOfDirectory(atPath: folder / "m-data/val/8")[0])
+        let original = try #require(manager.contents(atPath: picture))
+        try #require(manager.contents(atPath: other)).write(to: URL(fileURLWithPath: picture))
+        #expect(throws: ResumeError.picturesChanged(source: folder / "m-data", part: .val)) {
+            try RunSession.resume(folder / "run")
+        }
+        try original.write(to: URL(fileURLWithPath: picture))
+        _ = try RunSession.resume(folder / "run")
+
+        var model = try #require(manager.contents(atPath: folder / "m.onnx"))
+        // The model's metadata is text at its end; another digit there is another model.
+        model[model.count - 3] ^= 1
+        try model.write(to: URL(fileURLWithPath: folder / "m.onnx"))
+        #expect(throws: (any Error).self) { try RunSession.resume(folder / "run") }
+    }
+
+    @Test func patienceStopsEarly() throws {
+        var settings = CheckpointTests.settings[0]
+        settings.epochs = 40
+        settings.patience = 2
+        settings.learningRate = 1e-9
+        let run = try FineTuneRun(settings)
+        try run.trainer.run()
+        #expect(run.trainer.history.count == 3)
+    }
+
+    @Test func ratesBelongToLayers() throws {
+        var settings = CheckpointTests.settings[0]
+        settings.unfreeze = ["last:3"]
+        settings.learningRates = try LearningRates(text: "0.001,last:3=0.01,fc=0.1")
+        let run = try FineTuneRun(settings)
+        let rates = run.trainer.optimizer.groups.map { ($0.learningRate, $0.parameters.compactMap(\.name)) }
+        #expect(rates.map(\.0) == [0.01, 0.1])
+        #expect(rates[1].1 == ["fc.weight", "fc.bias"])
+        #expect(rates[0].1.count == 4)
+
+        settings.learningRates = try LearningRates(text: "fcc=0.1")
+        #expect(throws: ParameterPatternError.self) { try FineTuneRun(settings) }
+        settings.unfreeze = ["fc"]
+        settings.learningRates = try LearningRates(text: "last:3=0.1,conv1=0.1")
+        #expect(throws: SettingError.self) { try FineTuneRun(settings) }
+        #expect(throws: SettingError.self) { try LearningRates(text: "fc=fast") }
+    }
+
+    @Test func layersJoinWithTheirOwnRateWhereTheScheduleIs() throws {
+        let run = try FineTuneRun(CheckpointTests.settings[3])
+        #expect(run.trainer.optimizer.groups.count == 1)
+        try run.trainer.run()
+        let groups = run.trainer.optimizer.groups
+        #expect(groups.map(\.name) == ["fc", nil])
+        #expect(groups.map { $0.parameters.count } == [2, 4])
+        // One schedule for both.
+        #expect(abs(groups[0].learningRate / 0.05 - groups[1].learningRate / 0.01) < 1e-12)
+    }
+
+    @Test func settingsBecomeOptionsAndJSON() throws {
+        var settings = CheckpointTests.settings[3]
+        settings.seed = .max
+        settings.keepHead = true
+        #expect(
+            try settings.arguments() == [
+                "--model", RunSettings.tinyModel, "--unfreeze-at", "2:last:3", "--epochs", "3", "--batch-size", "64",
+                "--lr",
+                "0.01,fc=0.05", "--schedule", "warmup:2+cosine", "--seed", "18446744073709551615", "--keep-head",
+            ])
+        #expect(try JSONDecoder().decode(RunSettings.self, from: JSONEncoder().encode(settings)) == settings)
+    }
+}
+
+extension EpochRecord {
+    /// Everything but the time it took.
+    fileprivate var numbers: [Double] { [train.loss, train.accuracy, val.loss, val.accuracy, learningRate] }
+}
+
+extension RunSettings {
+    static let tinyModel = TestFiles.package.appendingPathComponent("models/resnet-tiny.onnx").path
+
+    /// Three short epochs of twelve training and three validation batches of the bundled digits.
+    static func tiny(_ change: (inout RunSettings) -> Void) -> RunSettings {
+        var settings = RunSettings(model: tinyModel)
+        settings.epochs = 3
+        settings.batchSize = 64
+        change(&settings)
+        return settings
+    }
+}
+
+/// A folder that goes away with the test.
+private final class TemporaryFolder {
+    private let path = FileManager.default.temporaryDirectory.appendingPathComponent("finetune-\(UUID().uuidString)")
+        .path
+
+    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    static func / (folder: TemporaryFolder, name: String) -> String { folder.path + "/" + name }
+}
