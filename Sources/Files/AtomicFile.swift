@@ -41,7 +41,7 @@ public final class AtomicFile {
         guard folder >= 0 else { throw FileError(folderPath, errno: errno) }
         do throws(FileError) {
             let mode = try AtomicFile.checkTarget(name, in: folder, path: path)
-            TemporaryName.removeAbandoned(of: name, in: folderPath, folder: folder)
+            TemporaryName.removeAbandoned(in: folderPath, folder: folder) { TemporaryName.matches($0, name: name) }
             let (descriptor, temporaryName) = try AtomicFile.create(name, in: folder, path: path)
             if let mode { fchmod(descriptor, mode) }
             self.descriptor = descriptor
@@ -125,6 +125,14 @@ public final class AtomicFile {
         try write(Array(text.utf8), to: path)
     }
 
+    /// Removes what killed writers left in a folder that holds nothing but atomically written files.
+    public static func removeAbandoned(in folderPath: String) {
+        let folder = open(folderPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        TemporaryName.removeAbandoned(in: folderPath, folder: folder) { $0.hasPrefix(".") && $0.hasSuffix(".tmp") }
+        close(folder)
+    }
+
     private func drain() throws(FileError) {
         guard !buffer.isEmpty else { return }
         try buffer.withUnsafeBufferPointer { (elements) throws(FileError) in
@@ -198,15 +206,15 @@ enum TemporaryName {
         return digits.count == 16 && digits.allSatisfy { $0.isHexDigit }
     }
 
-    /// Removes temporary files of the target `name` whose writer no longer holds the lock.
-    static func removeAbandoned(of name: String, in folderPath: String, folder: Int32) {
+    /// Removes those temporary files among `isMeant` whose writer no longer holds the lock.
+    static func removeAbandoned(in folderPath: String, folder: Int32, _ isMeant: (String) -> Bool) {
         guard let stream = opendir(folderPath) else { return }
         defer { closedir(stream) }
         while let entry = readdir(stream) {
             let candidate = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
                 String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
             }
-            guard matches(candidate, name: name) else { continue }
+            guard isMeant(candidate) else { continue }
             let descriptor = openat(folder, candidate, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
             guard descriptor >= 0 else { continue }
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlinkat(folder, candidate, 0) }

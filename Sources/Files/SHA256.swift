@@ -41,10 +41,10 @@ public struct SHA256: Sendable {
     }
 
     /// The digest in lower-case hexadecimal, 64 characters.
-    public func hexDigest() -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: digest().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
+    public func hexDigest() -> String { value.description }
+
+    /// The digest of everything absorbed.
+    public var value: Digest { Digest(digest()) }
 
     private mutating func absorb(_ blocks: Slice<UnsafeRawBufferPointer>) {
         guard !blocks.isEmpty else { return }
@@ -53,11 +53,40 @@ public struct SHA256: Sendable {
     }
 }
 
+extension SHA256 {
+    /// The 32 bytes that name some content.
+    public struct Digest: Hashable, Sendable {
+        /// The bytes in order, eight to a word, the first in the lowest bits.
+        public let words: SIMD4<UInt64>
+
+        public init(words: SIMD4<UInt64>) { self.words = words }
+
+        init(_ bytes: [UInt8]) {
+            var words = SIMD4<UInt64>()
+            for (index, byte) in bytes.enumerated() { words[index / 8] |= UInt64(byte) << (8 * (index % 8)) }
+            self.words = words
+        }
+
+        public var bytes: [UInt8] { (0..<32).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> (8 * ($0 % 8))) } }
+    }
+}
+
+extension SHA256.Digest: CustomStringConvertible {
+    /// Lower-case hexadecimal, 64 characters.
+    public var description: String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}
+
 extension FileBytes {
-    /// SHA-256 of all bytes in hexadecimal.
-    public func sha256() -> String {
+    /// SHA-256 of all bytes.
+    public func digest() -> SHA256.Digest {
         var hash = SHA256()
         withUnsafeBytes { hash.update($0) }
-        return hash.hexDigest()
+        return hash.value
     }
+
+    /// SHA-256 of all bytes in hexadecimal.
+    public func sha256() -> String { digest().description }
 }

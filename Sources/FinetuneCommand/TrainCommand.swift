@@ -16,6 +16,7 @@ struct TrainCommand: ParsableCommand {
 
     @OptionGroup(title: "Model") var model: TrainModelOptions
     @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Data") var features: FeatureCacheOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
     @OptionGroup(title: "Output") var output: OutputOptions
     @OptionGroup(title: "Output") var folder: RunFolderOptions
@@ -59,6 +60,7 @@ struct TrainCommand: ParsableCommand {
         bar.clear()
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         for picture in run.skippedPictures { Console.note("left out: \(picture)") }
+        showFeatures(run.features)
         Console.line(
             String(
                 format: "Training complete in %@. Best val accuracy %.4f (epoch %d).", duration(seconds),
@@ -79,6 +81,7 @@ struct TrainCommand: ParsableCommand {
         settings.resize = model.pictures.resize
         settings.normalize = model.pictures.normalize
         data.apply(to: &settings)
+        features.apply(to: &settings)
         try training.apply(to: &settings)
         return settings
     }
@@ -112,6 +115,14 @@ struct TrainCommand: ParsableCommand {
         for later in run.laterUnfrozen { Console.line("From epoch \(later.epoch): \(later.report) more") }
         Console.line(
             "Batch norm: \(run.settings.batchNorm == .frozen ? "running statistics, frozen" : "batch statistics")")
+    }
+
+    private func showFeatures(_ features: FeatureStore) {
+        if let problem = features.problem { Console.note(problem) }
+        let (found, computed) = features.pictureCounts
+        if !output.quiet && found > 0 {
+            Console.note("Frozen layers: \(found) pictures found in the cache, \(computed) computed.")
+        }
     }
 
     /// The object that `--json` prints.

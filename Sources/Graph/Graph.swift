@@ -48,13 +48,19 @@ public struct Graph: Sendable {
         public var outputs: [ValueID?]
         /// Dotted path of the layer that the exporter recorded: `layer4.1.conv2`.
         public var scope: String?
+        /// What `op` was made from; nil for an operator made by other means than reading a file.
+        public var attributes: NodeAttributes?
 
-        public init(name: String, op: any Operator, inputs: [ValueID?], outputs: [ValueID?], scope: String? = nil) {
+        public init(
+            name: String, op: any Operator, inputs: [ValueID?], outputs: [ValueID?], scope: String? = nil,
+            attributes: NodeAttributes? = nil
+        ) {
             self.name = name
             self.op = op
             self.inputs = inputs
             self.outputs = outputs
             self.scope = scope
+            self.attributes = attributes
         }
 
         public var opType: String { type(of: op).opType }

@@ -1,4 +1,5 @@
 import CKernels
+import Synchronization
 
 /// The thread pool that every kernel runs on.
 public enum Parallel {
@@ -21,6 +22,16 @@ public enum Parallel {
                     }, UnsafeMutableRawPointer(mutating: context))
             }
         }
+    }
+
+    /// `body(0)` ... `body(count - 1)`, computed on the pool, in order.
+    public static func map<R: Sendable>(_ count: Int, _ body: @Sendable (Int) -> R) -> [R] {
+        let results = Mutex([R?](repeating: nil, count: count))
+        forEach(count) { index in
+            let result = body(index)
+            results.withLock { $0[index] = result }
+        }
+        return results.withLock { $0.compactMap(\.self) }
     }
 }
 

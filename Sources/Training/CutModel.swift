@@ -9,9 +9,12 @@ import TensorCore
 public final class CutModel {
     public let module: GraphModule
     public private(set) var cut: Cut
+    /// How often the model was cut: values at an earlier cut are not those at this one.
+    public private(set) var cutNumber = 0
+    /// Values of everything constant on either side of the cut.
     private(set) var constants: [ValueID: NDArray] = [:]
     private var plan: InferencePlan
-    private let input: ValueID
+    let input: ValueID
 
     /// Cuts `module` at its unfrozen parameters. Throws `GraphError` when a constant part of the graph cannot be computed.
     public init(_ module: GraphModule) throws {
@@ -24,6 +27,7 @@ public final class CutModel {
 
     /// Cuts again, after flags or frozen values have changed.
     public func recut() throws {
+        cutNumber += 1
         cut = module.cut(training: module.isTraining)
         constants = try module.graph.computeConstants(cut.constant, from: module.currentConstants())
         plan = InferencePlan(module.graph, nodes: cut.prefix, constants: constants, results: cut.boundary)

@@ -14,168 +14,120 @@ public struct FeatureBatch: Sendable {
 /// Pictures of a dataset as values at the cut, batch by batch.
 ///
 /// When the loader's transform depends on the picture alone, every picture goes through the frozen prefix once and its
-/// features are kept; otherwise the prefix runs for each batch.
+/// values are kept in a `FeatureStore`; otherwise the prefix runs for each epoch, over a few batches at a time.
 public final class FeatureStream {
     public let loader: BatchLoader
     public let model: CutModel
-    private let input: PictureInput
-    private var table: FeatureTable?
-    private let byteLimit: Int
+    let input: PictureInput
+    let store: FeatureStore
+    private var kept: (cut: Int, rows: FeatureRows?)?
+    /// Pictures that could not be read while values were computed ahead.
+    var skippedAhead: [PictureError] = []
 
-    /// - Parameter byteLimit: memory that kept features may take; they are computed again each epoch beyond it.
-    public init(_ loader: BatchLoader, model: CutModel, input: PictureInput, byteLimit: Int) {
+    /// - Parameter store: where values are kept, and looked for first.
+    public init(_ loader: BatchLoader, model: CutModel, input: PictureInput, store: FeatureStore = FeatureStore()) {
         self.loader = loader
         self.model = model
         self.input = input
-        self.byteLimit = byteLimit
-        reset()
-    }
-
-    /// Forgets kept features: the model was cut elsewhere.
-    public func reset() {
-        table =
-            loader.transform.isDeterministic && model.hasPrefix
-            ? FeatureTable(count: loader.dataset.count, byteLimit: byteLimit) : nil
+        self.store = store
     }
 
     public var batchCount: Int { loader.batchCount }
 
+    /// Pictures that could not be decoded so far.
+    public var skipped: [PictureError] { loader.skipped + skippedAhead }
+
     /// Starts epoch `number` after its first `first` batches: `FeatureEpoch.position` of a pass that was broken off.
     public func epoch(_ number: Int, from first: Int = 0) throws -> FeatureEpoch {
-        if let table, table.isEmpty {
-            try table.fill(from: loader) { try self.features(of: $0) }
+        if kept?.cut != model.cutNumber { kept = (model.cutNumber, try computeAhead()) }
+        let size = loader.configuration.batchSize
+        if let rows = kept?.rows {
+            let readable = loader.order(ofEpoch: number).filter(rows.isKept)
+            let batches = stride(from: 0, to: readable.count, by: size).map {
+                Array(readable[$0..<min($0 + size, readable.count)])
+            }
+            return FeatureEpoch(rows, batches.dropFirst(first))
         }
-        if let table, table.isComplete {
-            return FeatureEpoch(
-                rows: table, order: loader.order(ofEpoch: number), size: loader.configuration.batchSize, first)
-        }
-        return FeatureEpoch(stream: self, epoch: loader.epoch(number, from: first))
+        return FeatureEpoch(stream: self, number, first)
     }
 
-    fileprivate func features(of batch: Batch) throws -> [NDArray] {
-        try model.features(try input.arrange(batch.images))
-    }
+    func features(of batch: Batch) throws -> [NDArray] { try model.features(try input.arrange(batch.images)) }
+
+    /// Pictures that the prefix computes together, in whole batches: products of few columns waste half of their time.
+    /// The values of a picture do not depend on its company.
+    private static let picturesAhead = 16
+
+    /// Batches that go through the prefix together.
+    var batchesAhead: Int { model.hasPrefix ? max(1, FeatureStream.picturesAhead / loader.configuration.batchSize) : 1 }
 }
 
 /// One pass over a `FeatureStream`.
 public final class FeatureEpoch {
     private enum Source {
         case computed(FeatureStream, BatchLoader.Epoch)
-        case kept(FeatureTable, [ArraySlice<Int>])
+        case kept(FeatureRows)
     }
     private let source: Source
     /// Batches of the epoch that are behind, those without a readable picture included.
     public private(set) var position: Int
+    /// Positions in the dataset of the batches to come, behind those in `ready`.
+    private var waiting: ArraySlice<[Int]>
+    /// Batches that went through the prefix together.
+    private var ready: ArraySlice<(number: Int, batch: FeatureBatch)> = []
 
-    fileprivate init(stream: FeatureStream, epoch: BatchLoader.Epoch) {
-        source = .computed(stream, epoch)
-        position = epoch.position
+    fileprivate init(stream: FeatureStream, _ number: Int, _ first: Int) {
+        let batches = stream.loader.batches(ofEpoch: number)
+        let size = stream.batchesAhead
+        // A pass that starts in the middle computes the same groups as one from the start.
+        let start = min(first / size * size, batches.count)
+        let groups = stride(from: start, to: batches.count, by: size).map {
+            Array(batches[$0..<min($0 + size, batches.count)].joined())
+        }
+        position = first
+        waiting = batches[start...]
+        source = .computed(stream, stream.loader.epoch(number, visiting: groups))
     }
 
-    fileprivate init(rows table: FeatureTable, order: [Int], size: Int, _ first: Int) {
-        let readable = order.filter(table.isKept)
-        let starts = stride(from: 0, to: readable.count, by: size)
-        source = .kept(table, starts.map { readable[$0..<min($0 + size, readable.count)] })
-        position = first
+    fileprivate init(_ rows: FeatureRows, _ batches: ArraySlice<[Int]>) {
+        source = .kept(rows)
+        waiting = batches
+        position = batches.startIndex
     }
 
     /// The next batch; nil at the end. Throws `PictureError` for a picture that cannot be read.
     public func next() throws -> FeatureBatch? {
         switch source {
         case .computed(let stream, let epoch):
-            guard let batch = try epoch.next() else { return nil }
-            position = epoch.position
-            return FeatureBatch(
-                features: try stream.features(of: batch), labels: batch.labels, indices: batch.indices)
-        case .kept(let table, let chunks):
-            guard position < chunks.count else { return nil }
+            while ready.isEmpty {
+                guard let group = try epoch.next() else { return nil }
+                ready = try split(group, stream.features(of: group))[...]
+            }
+            guard let (number, batch) = ready.popFirst() else { return nil }
+            position = number + 1
+            return batch
+        case .kept(let rows):
+            guard let indices = waiting.popFirst() else { return nil }
             position += 1
-            return try table.batch(Array(chunks[position - 1]))
-        }
-    }
-}
-
-/// Features of a whole dataset, a row per picture.
-final class FeatureTable {
-    private let count: Int
-    private let byteLimit: Int
-    private var columns: [NDArray] = []
-    private var labels: [Int]
-    private var kept: [Bool]
-    private(set) var isComplete = false
-    private var isTooLarge = false
-
-    init(count: Int, byteLimit: Int) {
-        self.count = count
-        self.byteLimit = byteLimit
-        labels = [Int](repeating: 0, count: count)
-        kept = [Bool](repeating: false, count: count)
-    }
-
-    /// True when filling makes sense.
-    var isEmpty: Bool { !isComplete && !isTooLarge }
-
-    func isKept(_ index: Int) -> Bool { kept[index] }
-
-    /// Runs the whole dataset through `compute` in batches larger than training's, which is faster.
-    func fill(from loader: BatchLoader, _ compute: (Batch) throws -> [NDArray]) throws {
-        var configuration = loader.configuration
-        configuration.batchSize = max(configuration.batchSize, 32)
-        configuration.shuffle = false
-        configuration.dropLast = false
-        configuration.cacheBytes = 0
-        let sequential = try BatchLoader(loader.dataset, transform: loader.transform, configuration: configuration)
-        let epoch = sequential.epoch(0)
-        while let batch = try epoch.next() {
-            let features = try compute(batch)
-            if columns.isEmpty {
-                let bytes = features.reduce(0) { $0 + $1.byteCount / max(batch.count, 1) } * count
-                guard bytes <= byteLimit else {
-                    isTooLarge = true
-                    return
-                }
-                columns = features.map { NDArray(uninitialized: [count] + $0.shape.dropFirst(), dtype: $0.dtype) }
-            }
-            for (column, feature) in features.enumerated() { columns[column].setRows(at: batch.indices, to: feature) }
-            for (index, label) in zip(batch.indices, batch.labels) {
-                labels[index] = label
-                kept[index] = true
-            }
-        }
-        isComplete = true
-    }
-
-    func batch(_ indices: [Int]) throws -> FeatureBatch {
-        FeatureBatch(
-            features: columns.map { $0.gatheringRows(indices) }, labels: indices.map { labels[$0] }, indices: indices)
-    }
-}
-
-extension NDArray {
-    /// Copies row i of `source` to row `indices[i]`.
-    fileprivate mutating func setRows(at indices: [Int], to source: NDArray) {
-        let rowBytes = source.shape[0] == 0 ? 0 : source.byteCount / source.shape[0]
-        withUnsafeMutableBytes { target in
-            source.withUnsafeBytes { source in
-                for (row, index) in indices.enumerated() {
-                    target[index * rowBytes..<(index + 1) * rowBytes].copyBytes(
-                        from: source[row * rowBytes..<(row + 1) * rowBytes])
-                }
-            }
+            return rows.batch(indices)
         }
     }
 
-    /// The rows at `indices`, copied.
-    fileprivate func gatheringRows(_ indices: [Int]) -> NDArray {
-        var result = NDArray(uninitialized: [indices.count] + shape.dropFirst(), dtype: dtype)
-        let rowBytes = shape[0] == 0 ? 0 : byteCount / shape[0]
-        result.withUnsafeMutableBytes { target in
-            withUnsafeBytes { source in
-                for (row, index) in indices.enumerated() {
-                    target[row * rowBytes..<(row + 1) * rowBytes].copyBytes(
-                        from: source[index * rowBytes..<(index + 1) * rowBytes])
-                }
+    /// The batches of a group from `position` on, without pictures that were skipped and without batches of which none is
+    /// left.
+    private func split(_ group: Batch, _ features: [NDArray]) -> [(number: Int, batch: FeatureBatch)] {
+        var result: [(number: Int, batch: FeatureBatch)] = []
+        var row = 0
+        while row < group.count {
+            let number = waiting.startIndex
+            guard let batch = waiting.popFirst() else { break }
+            let end = batch.reduce(row) { $0 < group.count && group.indices[$0] == $1 ? $0 + 1 : $0 }
+            if row < end, number >= position {
+                let batch = FeatureBatch(
+                    features: features.map { $0.rows(row..<end) }, labels: Array(group.labels[row..<end]),
+                    indices: Array(group.indices[row..<end]))
+                result.append((number, batch))
             }
+            row = end
         }
         return result
     }

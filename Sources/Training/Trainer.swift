@@ -221,8 +221,6 @@ public final class Trainer {
         scheduler.includeNewGroups()
         module.train()
         try model.recut()
-        train.reset()
-        val.reset()
     }
 
     /// Takes up a run where `state` left it, with weights, optimizer and schedule restored already.

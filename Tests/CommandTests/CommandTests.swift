@@ -94,12 +94,23 @@ enum Program {
         }
     }
 
-    static func run(_ arguments: [String]) throws -> Result {
+    /// Caches of the program under test, away from those of the person who runs the tests.
+    private static let cache = TestFiles.package.appendingPathComponent(".build/test-cache").path
+
+    /// The program, not yet running.
+    static func process(_ arguments: [String]) -> Process {
         let process = Process()
         // The test bundle lies beside the program.
         process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("finetune")
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(
+            ["XDG_CACHE_HOME": cache], uniquingKeysWith: { $1 })
+        return process
+    }
+
+    static func run(_ arguments: [String]) throws -> Result {
+        let process = process(arguments)
         let (output, errors) = (Pipe(), Pipe())
         process.standardOutput = output
         process.standardError = errors
@@ -131,7 +142,7 @@ final class Scratch {
         let manager = FileManager.default
         let model = try #require(manager.contents(atPath: Program.tiny))
         func write(_ data: Data, _ name: String) -> String {
-            manager.createFile(atPath: self / name, contents: data)
+            _ = manager.createFile(atPath: self / name, contents: data)
             return self / name
         }
         try manager.createDirectory(atPath: self / "empty", withIntermediateDirectories: true)

@@ -107,6 +107,7 @@ import Testing
             atPath: TestFiles.package.appendingPathComponent("models/resnet-tiny-data").path, toPath: folder / "m-data")
         var settings = RunSettings(model: folder / "m.onnx")
         settings.epochs = 1
+        settings.featureCache = "off"
         _ = try RunSession.begin(settings, output: folder / "run").train()
 
         let picture = folder / "m-data/val/7/" + (try manager.contentsOfDirectory(atPath: folder / "m-data/val/7")[0])
@@ -192,6 +193,7 @@ extension RunSettings {
         var settings = RunSettings(model: tinyModel)
         settings.epochs = 3
         settings.batchSize = 64
+        settings.featureCache = "off"
         change(&settings)
         return settings
     }

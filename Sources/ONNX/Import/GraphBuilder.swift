@@ -144,7 +144,7 @@ struct GraphBuilder {
             graph.nodes.append(
                 Graph.Node(
                     name: node.name.isEmpty ? node.outputs.first ?? "" : node.name, op: op, inputs: inputs,
-                    outputs: outputs, scope: ScopeName.of(node)))
+                    outputs: outputs, scope: ScopeName.of(node), attributes: attributes))
         } catch let error as ShapeError {
             throw refusal("\(place): \(error.reason)")
         }

@@ -18,21 +18,22 @@ public final class FineTuneRun {
     public let augmentation: Augmentation
     /// Lines a user should read before training starts.
     public let notes: [String]
-    private let trainLoader: BatchLoader
-    private let valLoader: BatchLoader
+    /// Where values of frozen layers are kept.
+    public let features: FeatureStore
+    private let streams: [FeatureStream]
 
     public var module: GraphModule { loaded.imported.module }
 
-    /// Memory that features of the frozen part may take, per set of pictures.
-    private static let featureBytes = 1 << 30
-
     /// Loads model and data, replaces the head where the classes ask for it, unfreezes, and prepares training.
+    ///
+    /// - Parameter features: a store that other runs of the process use, too; nil for one as the settings say.
     ///
     /// Throws the error of the first thing that does not fit: `ONNXError`, `GraphError`, `DatasetError`,
     /// `ParameterPatternError`, `SettingError`.
-    public init(_ settings: RunSettings) throws {
+    public init(_ settings: RunSettings, features: FeatureStore? = nil) throws {
         try settings.check()
         self.settings = settings
+        self.features = features ?? settings.makeFeatureStore()
         Parallel.setThreadCount(settings.threads)
         loaded = try LoadedModel(
             path: settings.model,
@@ -50,14 +51,13 @@ public final class FineTuneRun {
         module.train()
         augmentation = settings.augment ?? loaded.preprocessing.augment ?? .tutorial
         let model = try CutModel(module)
-        trainLoader = try BatchLoader(
+        let trainLoader = try BatchLoader(
             data.train, transform: loaded.preprocessing.training(augmentation),
             configuration: settings.loading(shuffle: true))
-        valLoader = try BatchLoader(
+        let valLoader = try BatchLoader(
             data.val, transform: loaded.preprocessing.evaluation(), configuration: settings.loading(shuffle: false))
-        let input = loaded.input
-        let streams = [trainLoader, valLoader].map {
-            FeatureStream($0, model: model, input: input, byteLimit: FineTuneRun.featureBytes)
+        streams = [trainLoader, valLoader].map { [loaded, store = self.features] in
+            FeatureStream($0, model: model, input: loaded.input, store: store)
         }
         var options = Trainer.Options()
         options.epochs = settings.epochs
@@ -89,7 +89,7 @@ public final class FineTuneRun {
     public let laterUnfrozen: [(epoch: Int, report: FreezingReport)]
 
     /// Pictures that could not be read so far.
-    public var skippedPictures: [PictureError] { trainLoader.skipped + valLoader.skipped }
+    public var skippedPictures: [PictureError] { streams.flatMap(\.skipped) }
 
     private static func readData(_ settings: RunSettings) throws -> DatasetSplit {
         if let path = settings.data {
@@ -168,8 +168,20 @@ extension RunSettings {
         try require(
             classWeights == nil || classWeights == "balanced", "--class-weights",
             "'\(classWeights ?? "")' is not 'balanced'")
+        try require(featureCacheLimit >= 0, "--feature-cache-limit", "\(featureCacheLimit) is negative")
         _ = try makeSchedule()
         _ = try unfreezingSteps()
+    }
+
+    /// A store with the cache that the settings name.
+    public func makeFeatureStore() -> FeatureStore {
+        let folder =
+            switch featureCache {
+            case "auto": FeatureCache.standardFolder()
+            case "off": String?.none
+            default: featureCache
+            }
+        return FeatureStore(cache: folder.map { FeatureCache(folder: $0, byteLimit: featureCacheLimit << 20) })
     }
 
     func loading(shuffle: Bool) -> BatchLoader.Configuration {

@@ -47,6 +47,10 @@ public struct RunSettings: Codable, Sendable, Equatable {
     public var threads = 0
     /// Skip pictures that cannot be read, with a count, instead of stopping.
     public var skipBadPictures = false
+    /// Where values of frozen layers are kept for later runs: `auto`, `off` or a folder. Changes no result.
+    public var featureCache = "auto"
+    /// Megabytes (2^20 bytes) that they may take there.
+    public var featureCacheLimit = FeatureCache.standardLimit >> 20
 
     public init(model: String) { self.model = model }
 
@@ -77,6 +81,8 @@ public struct RunSettings: Codable, Sendable, Equatable {
         case classWeights = "class-weights"
         case threads
         case skipBadPictures = "skip-bad-pictures"
+        case featureCache = "feature-cache"
+        case featureCacheLimit = "feature-cache-limit"
     }
 }
 
@@ -112,6 +118,8 @@ extension RunSettings {
         try take(&classWeights, .classWeights)
         try take(&threads, .threads)
         try take(&skipBadPictures, .skipBadPictures)
+        try take(&featureCache, .featureCache)
+        try take(&featureCacheLimit, .featureCacheLimit)
     }
 
     /// The options that make these settings, without those that are as by default: `["--model", "m.onnx", "--epochs", "3"]`.

@@ -116,14 +116,19 @@ public final class BatchLoader: Sendable {
         return random.permutation(dataset.count)
     }
 
-    /// Starts loading epoch `number` after its first `first` batches; the next ones are being prepared when this returns.
-    public func epoch(_ number: Int, from first: Int = 0) -> Epoch {
+    /// Positions in the dataset of the batches of epoch `number`.
+    public func batches(ofEpoch number: Int) -> [[Int]] {
         let order = order(ofEpoch: number)
         let size = configuration.batchSize
-        let chunks = (min(first, batchCount)..<batchCount).map {
-            Array(order[$0 * size..<min(($0 + 1) * size, order.count)])
-        }
-        return Epoch(loader: self, number: number, chunks: chunks)
+        return (0..<batchCount).map { Array(order[$0 * size..<min(($0 + 1) * size, order.count)]) }
+    }
+
+    /// Starts loading epoch `number`; its first batches are being prepared when this returns.
+    public func epoch(_ number: Int) -> Epoch { epoch(number, visiting: batches(ofEpoch: number)) }
+
+    /// Starts loading batches of one's own, with the random choices of epoch `number`.
+    public func epoch(_ number: Int, visiting batches: [[Int]]) -> Epoch {
+        Epoch(loader: self, number: number, chunks: batches)
     }
 
     /// The pictures at `indices`, in that order, as one batch of epoch `number`.
@@ -191,8 +196,6 @@ extension BatchLoader {
     public final class Epoch {
         public let number: Int
         private let loader: BatchLoader
-        /// Batches of the epoch that are behind, those without a readable picture included.
-        public var position: Int { loader.batchCount - waiting.count - started.count }
         private var waiting: ArraySlice<[Int]>
         private var started: [PendingBatch] = []
 

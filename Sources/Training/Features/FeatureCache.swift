@@ -1,0 +1,118 @@
+import Files
+import Foundation
+import Vision
+
+/// Values at the cut on disk, for later runs.
+///
+/// One file per block, never changed after it has appeared under its name, so runs may share the folder; a block that is
+/// not intact is removed and counts as absent. When the files outgrow the limit, those not used for longest go first.
+public struct FeatureCache: Sendable {
+    /// A folder of its own: everything in it is the cache's.
+    let folder: String
+    /// Bytes that its files may take together.
+    public let byteLimit: Int
+
+    /// The cache below `folder`, which is made when something is written.
+    public init(folder: String, byteLimit: Int = FeatureCache.standardLimit) {
+        self.folder = folder + "/features"
+        self.byteLimit = byteLimit
+    }
+
+    /// 4 GiB
+    public static let standardLimit = 4 << 30
+
+    /// `$XDG_CACHE_HOME/finetune` or `~/.cache/finetune`; nil without a home.
+    public static func standardFolder(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String?
+    {
+        // XDG's rule: a relative path there counts as none.
+        if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return cache + "/finetune" }
+        return environment["HOME"].flatMap { $0.isEmpty ? nil : $0 + "/.cache/finetune" }
+    }
+
+    private func path(_ name: String) -> String { "\(folder)/\(name)" }
+
+    private func makeFolder() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+
+    // MARK: - Blocks
+
+    /// The intact blocks under `key`, mapped; they count as used now.
+    func blocks(_ key: SHA256.Digest) -> [FeatureBlock] {
+        let prefix = FeatureBlock.prefix(key: key)
+        return names().filter { $0.hasPrefix(prefix) }.sorted().compactMap { name in
+            guard let block = FeatureBlock.read(path(name), key: key) else {
+                remove(name)
+                return nil
+            }
+            touch(name)
+            return block
+        }
+    }
+
+    /// Writes a block and maps it, so that its memory can be given back; nil when the limit leaves no room for it.
+    /// Throws when it cannot be written.
+    func save(_ block: FeatureBlock, key: SHA256.Digest) throws -> FeatureBlock? {
+        try makeFolder()
+        // Names and checksums take 64 bytes a row, the header about as much as this.
+        let header = 128 * (block.columns.count + 4)
+        guard makeRoom(for: block.byteCount + 64 * block.pictures.count + header) else { return nil }
+        let name = block.fileName(key: key)
+        try block.write(to: path(name), key: key)
+        return FeatureBlock.read(path(name), key: key)
+    }
+
+    /// Removes every block under `key`.
+    func removeBlocks(_ key: SHA256.Digest) {
+        let prefix = FeatureBlock.prefix(key: key)
+        for name in names() where name.hasPrefix(prefix) { remove(name) }
+    }
+
+    // MARK: - Pictures
+
+    /// What the pictures at `paths` contain, and why that could not be noted for the next run.
+    func pictures(_ paths: [String], limits: DecodeLimits) -> (index: PictureIndex, failure: (any Error)?) {
+        let name = PictureIndex.fileName(paths)
+        let index = PictureIndex(paths, known: path(name), limits: limits)
+        guard index.hasNews else {
+            touch(name)
+            return (index, nil)
+        }
+        do {
+            try makeFolder()
+            try index.write(to: path(name))
+            return (index, nil)
+        } catch {
+            return (index, error)
+        }
+    }
+
+    // MARK: - Size
+
+    /// Removes the files used longest ago until `byteCount` more bytes fit.
+    private func makeRoom(for byteCount: Int) -> Bool {
+        guard byteCount <= byteLimit else { return false }
+        AtomicFile.removeAbandoned(in: folder)
+        var files = names().compactMap { name -> (name: String, size: Int, used: Date)? in
+            guard let known = try? FileManager.default.attributesOfItem(atPath: path(name)),
+                let size = known[.size] as? Int, let used = known[.modificationDate] as? Date
+            else { return nil }
+            return (name, size, used)
+        }
+        files.sort { $0.used < $1.used }
+        var total = files.reduce(byteCount) { $0 + $1.size }
+        for file in files where total > byteLimit {
+            remove(file.name)
+            total -= file.size
+        }
+        return true
+    }
+
+    private func names() -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] }
+
+    private func remove(_ name: String) { try? FileManager.default.removeItem(atPath: path(name)) }
+
+    private func touch(_ name: String) {
+        try? FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: path(name))
+    }
+}
