@@ -175,6 +175,7 @@ import Testing
                 "--model", RunSettings.tinyModel, "--unfreeze-at", "2:last:3", "--epochs", "3", "--batch-size", "64",
                 "--lr",
                 "0.01,fc=0.05", "--schedule", "warmup:2+cosine", "--seed", "18446744073709551615", "--keep-head",
+                "--feature-cache", "off",
             ])
         #expect(try JSONDecoder().decode(RunSettings.self, from: JSONEncoder().encode(settings)) == settings)
     }
