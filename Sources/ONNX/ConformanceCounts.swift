@@ -86,7 +86,7 @@ enum ConformanceCounts {
         "Relu": (12, 12),
         "Reshape": (176, 176),
         "Round": (1, 1),
-        "ScatterElements": (4, 7),
+        "ScatterElements": (7, 7),
         "Selu": (5, 5),
         "Shape": (204, 206),
         "Sigmoid": (11, 12),

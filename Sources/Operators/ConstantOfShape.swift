@@ -4,6 +4,7 @@ extension Op {
     /// One number repeated over a shape given by the input. ONNX ConstantOfShape 9... (value float 0).
     public struct ConstantOfShape: Operator {
         public static let opType = "ConstantOfShape"
+        public static let opsets = 9...OperatorSet.newest
         /// A scalar.
         let value: NDArray
 

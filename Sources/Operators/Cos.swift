@@ -5,6 +5,7 @@ extension Op {
     /// y = cos x. ONNX Cos 7...; `torch.cos`.
     public struct Cos: UnaryOperator {
         public static let opType = "Cos"
+        public static let opsets = 7...OperatorSet.newest
         static let function = UnaryFunction.cos
 
         public init() {}

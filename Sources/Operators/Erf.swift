@@ -5,6 +5,7 @@ extension Op {
     /// y = 2/√π ∫₀ˣ e^(−t²) dt. ONNX Erf 9...; `torch.erf`.
     public struct Erf: UnaryOperator {
         public static let opType = "Erf"
+        public static let opsets = 9...OperatorSet.newest
         static let function = UnaryFunction.erf
 
         public init() {}

@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise a ≥ b with broadcasting, as bool; false beside NaN. ONNX GreaterOrEqual 12...; `torch.ge`.
     public struct GreaterOrEqual: ComparisonOperator {
         public static let opType = "GreaterOrEqual"
+        public static let opsets = 12...OperatorSet.newest
         static let comparison = Comparison.greaterOrEqual
         let legacyAxis: Int?
 

@@ -8,6 +8,7 @@ extension Op {
     /// `torch.nn.functional.group_norm`.
     public struct GroupNormalization: CompositeOperator {
         public static let opType = "GroupNormalization"
+        public static let opsets = 18...OperatorSet.newest
         let groups: Int
         let epsilon: Double
         /// scale and bias have one number per group.

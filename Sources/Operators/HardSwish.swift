@@ -6,6 +6,7 @@ extension Op {
     /// `torch.nn.functional.hardswish`.
     public struct HardSwish: CompositeOperator {
         public static let opType = "HardSwish"
+        public static let opsets = 14...OperatorSet.newest
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise a ≤ b with broadcasting, as bool; false beside NaN. ONNX LessOrEqual 12...; `torch.le`.
     public struct LessOrEqual: ComparisonOperator {
         public static let opType = "LessOrEqual"
+        public static let opsets = 12...OperatorSet.newest
         static let comparison = Comparison.lessOrEqual
         let legacyAxis: Int?
 

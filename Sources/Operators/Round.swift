@@ -5,6 +5,7 @@ extension Op {
     /// The nearest integer, ties to even. ONNX Round 11...; `torch.round`. The gradient is zero.
     public struct Round: StepFunction {
         public static let opType = "Round"
+        public static let opsets = 11...OperatorSet.newest
         static let function = UnaryFunction.round
 
         public init() {}

@@ -2,27 +2,33 @@ import Autograd
 import TensorCore
 
 extension Op {
-    /// The data with updates at indices along an axis; of several updates of one place the last wins.
+    /// The data with updates at indices along an axis, put in place of the element or combined with it by `reduction`.
     ///
-    /// ONNX ScatterElements 11... with reduction `none` or `add`; `Tensor.scatter`, `Tensor.scatter_add`.
+    /// Updates of one place follow each other in their order: without a reduction the last wins. ONNX ScatterElements 11...;
+    /// `Tensor.scatter`, `Tensor.scatter_add`, `Tensor.scatter_reduce`.
     public struct ScatterElements: CompositeOperator {
         public static let opType = "ScatterElements"
         public static let opsets = 11...OperatorSet.newest
         let axis: Int
-        let isSum: Bool
+        let reduction: Reduction
 
-        public init(axis: Int = 0, sum: Bool = false) {
+        /// What becomes of an element and its update.
+        public enum Reduction: String, Sendable, CaseIterable {
+            case none, add, mul, max, min
+        }
+
+        public init(axis: Int = 0, reduction: Reduction = .none) {
             self.axis = axis
-            isSum = sum
+            self.reduction = reduction
         }
 
         public init(_ node: NodeAttributes) throws {
             axis = try node.int("axis", default: 0)
-            let reduction = try node.string("reduction", default: "none")
-            guard reduction == "none" || reduction == "add" else {
-                throw node.unsupported("reduction", "'\(reduction)' is not supported, 'none' and 'add' are")
+            let name = try node.string("reduction", default: "none")
+            guard let reduction = Reduction(rawValue: name) else {
+                throw node.unsupported("reduction", "expected none, add, mul, max or min, got '\(name)'")
             }
-            isSum = reduction == "add"
+            self.reduction = reduction
         }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
@@ -34,19 +40,56 @@ extension Op {
             let (x, updates) = (try required(inputs, 0, "data"), try required(inputs, 2, "updates"))
             let gather = ElementGather(
                 indices: try required(inputs, 1, "indices").array, axis: try axis(axis, rank: x.rank))
-            if isSum { return [try x + apply(Adjoint(map: gather, inputShape: x.shape), updates)] }
-            return [try apply(ElementScatter(gather: gather), x, updates)]
+            switch reduction {
+            case .none: return [try apply(ElementScatter(gather: gather), x, updates)]
+            case .add: return [try x + apply(Adjoint(map: gather, inputShape: x.shape), updates)]
+            case .mul: return [try folded(x, gather, updates) { $0 * $1 }]
+            case .max: return [try folded(x, gather, updates) { try $0.extreme($1, isLarger: true) }]
+            case .min: return [try folded(x, gather, updates) { try $0.extreme($1, isLarger: false) }]
+            }
+        }
+
+        /// Combines in rounds, of which each has at most one update for a place.
+        private func folded(
+            _ x: Tensor, _ gather: ElementGather, _ updates: Tensor, _ combine: (Tensor, Tensor) throws -> Tensor
+        ) throws -> Tensor {
+            let positions = NDArray(Array(0..<x.count), shape: x.shape)
+            let places = try positions.gatherElements(gather.indices, axis: gather.axis).integers()
+            guard places.count == updates.count else {
+                throw failure("expected updates of shape \(gather.indices.shape), got \(updates.shape)")
+            }
+            var rounds: [[Int]] = []
+            var updatesOfPlace: [Int: Int] = [:]
+            for (update, place) in places.enumerated() {
+                let round = updatesOfPlace[place, default: 0]
+                updatesOfPlace[place] = round + 1
+                if round == rounds.count { rounds.append([]) }
+                rounds[round].append(update)
+            }
+            let flatUpdates = try updates.reshaped([updates.count])
+            var result = try x.reshaped([x.count])
+            for round in rounds {
+                let target = ElementGather(indices: NDArray(round.map { places[$0] }), axis: 0)
+                let source = ElementGather(indices: NDArray(round), axis: 0)
+                let combined = try combine(result.mapped(target), flatUpdates.mapped(source))
+                result = try apply(ElementScatter(gather: target), result, combined)
+            }
+            return try result.reshaped(x.shape)
         }
 
         public static func samples() throws -> [OperatorSample] {
             let (x, updates) = (OperatorSample.values([3, 3]), OperatorSample.values([2, 2], seed: 1))
             let indices = NDArray([0, -1, 1, 0], shape: [2, 2])
+            let repeated = NDArray([0, -1, 0, 2], shape: [2, 2])
             return [
                 OperatorSample("axis 0", Op.ScatterElements(), [x, indices, updates], differentiable: [0, 2]),
                 OperatorSample(
                     "last axis", Op.ScatterElements(axis: -1), [x, indices, updates], differentiable: [0, 2]),
-                OperatorSample("sum", Op.ScatterElements(sum: true), [x, indices, updates], differentiable: [0, 2]),
             ]
+                + Reduction.allCases.dropFirst().map {
+                    OperatorSample(
+                        "\($0)", Op.ScatterElements(reduction: $0), [x, repeated, updates], differentiable: [0, 2])
+                }
         }
     }
 }

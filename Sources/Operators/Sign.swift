@@ -5,6 +5,7 @@ extension Op {
     /// −1, 0 or 1 by the sign of x. ONNX Sign 9...; `torch.sign`. The gradient is zero.
     public struct Sign: StepFunction {
         public static let opType = "Sign"
+        public static let opsets = 9...OperatorSet.newest
         static let function = UnaryFunction.sign
 
         public init() {}

@@ -5,6 +5,7 @@ extension Op {
     /// y = sin x. ONNX Sin 7...; `torch.sin`.
     public struct Sin: UnaryOperator {
         public static let opType = "Sin"
+        public static let opsets = 7...OperatorSet.newest
         static let function = UnaryFunction.sin
 
         public init() {}

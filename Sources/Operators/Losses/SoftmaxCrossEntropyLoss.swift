@@ -8,6 +8,7 @@ extension Op {
     /// without reduction. The optional second output has the log-probabilities.
     public struct SoftmaxCrossEntropyLoss: CompositeOperator {
         public static let opType = "SoftmaxCrossEntropyLoss"
+        public static let opsets = 12...OperatorSet.newest
         let reduction: Reduction
         let ignoreIndex: Int?
         let hasLogProbabilities: Bool
