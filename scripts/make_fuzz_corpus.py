@@ -1,12 +1,13 @@
-"""Writes the seed corpora of Fuzz: tiny models and safetensors files, one per feature of the formats.
+"""Writes the seed corpora of Fuzz: tiny models, safetensors files and pictures, one per feature of the formats.
 
-Needs onnx and safetensors, see requirements.txt. Usage: python scripts/make_fuzz_corpus.py
+Needs onnx, safetensors and Pillow, see requirements.txt. Usage: python scripts/make_fuzz_corpus.py
 """
 
 import pathlib
 
 import numpy as np
 import onnx
+from PIL import Image
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
@@ -70,6 +71,49 @@ def models():
     constant = helper.make_node("Constant", [], ["w"], value=tensor("", TensorProto.FLOAT, [[1, 2], [3, 4]], True))
     gemm = helper.make_node("Gemm", ["x", "w", ""], ["y"], transB=1)
     yield "gemm", model([constant, gemm])
+    yield "classifier", classifier()
+
+
+def classifier():
+    """A convolutional network with a bit of everything: normalisation, pooling, shape arithmetic, slices, a residual."""
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("BatchNormalization", ["c", "s", "s", "s", "s"], ["n"]),
+        helper.make_node("Relu", ["n"], ["r"]),
+        helper.make_node("MaxPool", ["r"], ["p"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1),
+        helper.make_node("AveragePool", ["r"], ["q"], kernel_shape=[3, 3], auto_pad="SAME_UPPER"),
+        helper.make_node("Slice", ["p", "from", "to", "axes"], ["t"]),
+        helper.make_node("Pad", ["t", "pads"], ["u"]),
+        helper.make_node("Add", ["u", "q"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["v"], perm=[0, 2, 3, 1]),
+        helper.make_node("ReduceMean", ["v"], ["m"], axes=[1, 2], keepdims=0),
+        helper.make_node("Shape", ["m"], ["shape"]),
+        helper.make_node("Gather", ["shape", "zero"], ["batch"]),
+        helper.make_node("Concat", ["batch", "rest"], ["target"], axis=0),
+        helper.make_node("Reshape", ["m", "target"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["h"]),
+        helper.make_node("Softmax", ["h"], ["y"], axis=1),
+    ]
+    numbers = {"from": [0], "to": [2], "axes": [2], "pads": [0, 0, 0, 0, 0, 0, 2, 0], "zero": [0], "rest": [-1]}
+    initializers = [tensor(name, TensorProto.INT64, values, True) for name, values in numbers.items()]
+    initializers += [
+        numpy_helper.from_array(np.full(shape, 0.5, np.float32), name)
+        for name, shape in (("k", (2, 1, 3, 3)), ("s", (2,)), ("w", (2, 2)))
+    ]
+    return model(nodes, initializers, inputs=(("x", ["N", 1, 8, 8]),))
+
+
+def pictures():
+    values = np.arange(7 * 9 * 3, dtype=np.uint8).reshape(7, 9, 3)
+    rgb = Image.fromarray(values)
+    yield "FuzzJPEG/baseline.jpg", rgb, {"quality": 50}
+    yield "FuzzJPEG/progressive.jpg", rgb, {"progressive": True, "subsampling": 2}
+    yield "FuzzJPEG/gray.jpg", rgb.convert("L"), {"restart_marker_blocks": 1}
+    yield "FuzzJPEG/cmyk.jpg", rgb.convert("CMYK"), {}
+    yield "FuzzPNG/rgba.png", rgb.convert("RGBA"), {}
+    yield "FuzzPNG/palette.png", rgb.quantize(5), {"bits": 4, "transparency": 1}
+    yield "FuzzPNG/bit.png", rgb.convert("1"), {}
+    yield "FuzzPNG/gray16.png", Image.fromarray(values[:, :, 0].astype(np.uint16) * 257), {}
 
 
 def main():
@@ -88,6 +132,10 @@ def main():
     (folder / "shapes.safetensors").write_bytes(
         save({"scalar": np.array(1, "f4"), "none": np.zeros((0, 3), "f4"), "w": np.ones((1, 2, 3), "f4")})
     )
+
+    for name, picture, options in pictures():
+        (CORPUS / name).parent.mkdir(parents=True, exist_ok=True)
+        picture.save(CORPUS / name, **options)
 
 
 if __name__ == "__main__":

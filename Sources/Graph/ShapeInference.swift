@@ -12,7 +12,12 @@ extension Graph {
     public func infer(_ given: [ValueID: ValueInfo]) throws -> [ValueInfo?] {
         var infos = [ValueInfo?](repeating: nil, count: values.count)
         for (id, array) in constants { infos[id] = ValueInfo(array) }
-        for (id, info) in given { infos[id] = info }
+        for (id, info) in given {
+            guard Graph.isReasonable(info.shape) else {
+                throw GraphError("input '\(values[id].name)'", "has the shape \(info.shape), which is too large")
+            }
+            infos[id] = info
+        }
         for node in nodes {
             let inputs = try node.inputs.map { id -> ValueInfo? in
                 guard let id else { return nil }
@@ -23,6 +28,9 @@ extension Graph {
             }
             do {
                 var results = try node.op.infer(inputs)
+                if let shape = results.map(\.shape).first(where: { !Graph.isReasonable($0) }) {
+                    throw ShapeError(node.opType, "its result of shape \(shape) is too large")
+                }
                 let isSmall = results.allSatisfy { elementCount($0.shape) <= Graph.foldedElements }
                 let arrays = inputs.map { $0?.value }
                 if isSmall && zip(inputs, arrays).allSatisfy({ $0 == nil || $1 != nil }) && results[0].value == nil {
@@ -34,6 +42,12 @@ extension Graph {
             }
         }
         return infos
+    }
+
+    /// False for a shape beyond 2^36 elements, its empty axes aside: within, arithmetic on sizes cannot overflow.
+    private static func isReasonable(_ shape: [Int]) -> Bool {
+        guard shape.allSatisfy({ $0 >= 0 }) else { return false }
+        return checkedElementCount(shape.map { max($0, 1) }, bytesPerElement: 1).map { $0 <= 1 << 36 } ?? false
     }
 
     /// The graph's first input that is not a constant: the pictures.

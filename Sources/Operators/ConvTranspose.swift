@@ -49,10 +49,14 @@ extension Op {
             let extra = outputPadding ?? [Int](repeating: 0, count: rank)
             // ONNX counts from the last axes: an output shape may begin with N and C.
             let wanted = outputShape.map { Array($0.suffix(rank)) }
-            guard extra.count == rank, extra.allSatisfy({ (0...Int(Int32.max)).contains($0) }),
+            let size = 0...Int(Int32.max)
+            guard extra.count == rank, extra.allSatisfy(size.contains), wanted?.allSatisfy(size.contains) != false,
                 wanted == nil || wanted?.count == rank
             else {
                 throw failure("output_padding \(extra) or output_shape \(wanted ?? []) does not fit \(rank) axes")
+            }
+            guard spatial.allSatisfy(size.contains), weight[1] == 0 || groups <= .max / weight[1] else {
+                throw failure("output of \(input) in \(groups) groups is too large")
             }
             var sizes: [Int] = []
             for axis in 0..<rank {
@@ -60,16 +64,18 @@ extension Op {
                 let (steps, overflow) = resolved.strides[axis].multipliedReportingOverflow(by: spatial[axis] - 1)
                 let (full, tooLarge) = steps.addingReportingOverflow(extra[axis] + extent)
                 guard !overflow, !tooLarge else { throw failure("output of \(input) is too large") }
-                var size = full - resolved.padsBegin[axis] - resolved.padsEnd[axis]
+                var length = full - resolved.padsBegin[axis] - resolved.padsEnd[axis]
                 if wanted != nil || window.autoPad == .sameUpper || window.autoPad == .sameLower {
-                    size = wanted?[axis] ?? spatial[axis] * resolved.strides[axis]
-                    let total = max(0, full - size)
+                    length = wanted?[axis] ?? spatial[axis] * resolved.strides[axis]
+                    let total = max(0, full - length)
                     let half = total / 2
                     resolved.padsBegin[axis] = window.autoPad == .sameUpper ? half : total - half
                     resolved.padsEnd[axis] = total - resolved.padsBegin[axis]
                 }
-                guard size > 0 else { throw failure("output of \(input) would have \(size) elements along an axis") }
-                sizes.append(size)
+                guard length > 0 else {
+                    throw failure("output of \(input) would have \(length) elements along an axis")
+                }
+                sizes.append(length)
             }
             let geometry = ConvolutionGeometry(
                 stride: resolved.strides, paddingBefore: resolved.padsBegin, paddingAfter: resolved.padsEnd,

@@ -29,8 +29,7 @@ extension Op {
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
             let x = try required(inputs, 0, "x")
             let given = try required(inputs, 1, "axis").array
-            guard given.count == 1 else { throw failure("expected one axis, got \(given.shape)") }
-            let axis = try axis(Int(given.item()), rank: x.rank)
+            let axis = try axis(integer(given, "axis"), rank: x.rank)
             return [try x.mapped(RunningSum(axis: axis, isExclusive: isExclusive, isReverse: isReverse))]
         }
 

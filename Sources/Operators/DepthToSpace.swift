@@ -16,8 +16,8 @@ extension Op {
         }
 
         public init(_ node: NodeAttributes) throws {
-            guard let size = try node.int("blocksize"), size > 0 else {
-                throw node.unsupported("blocksize", "expected a positive number")
+            guard let size = try node.int("blocksize"), 1...4096 ~= size else {
+                throw node.unsupported("blocksize", "expected a number from 1 to 4096")
             }
             let mode = try node.string("mode", default: "DCR")
             guard mode == "DCR" || mode == "CRD" else { throw node.unsupported("mode", "unknown mode '\(mode)'") }

@@ -35,11 +35,13 @@ extension Op {
             guard wildcards.count <= 1, result.allSatisfy({ $0 >= -1 }) else { throw failure("bad shape \(target)") }
             let count = shape.reduce(1, *)
             if let wildcard = wildcards.first {
-                let known = result.enumerated().reduce(1) { $1.offset == wildcard ? $0 : $0 * $1.element }
-                guard known > 0, count % known == 0 else { throw failure("cannot reshape \(shape) to \(target)") }
+                result[wildcard] = 1
+                guard let known = checkedElementCount(result), known > 0, count % known == 0 else {
+                    throw failure("cannot reshape \(shape) to \(target)")
+                }
                 result[wildcard] = count / known
             }
-            guard result.reduce(1, *) == count else { throw failure("cannot reshape \(shape) to \(target)") }
+            guard checkedElementCount(result) == count else { throw failure("cannot reshape \(shape) to \(target)") }
             return result
         }
 
@@ -76,7 +78,7 @@ struct ViewAs: DifferentiableFunction {
     func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
         try inputs.compactMap { x in
             guard let x else { return nil }
-            guard target.allSatisfy({ $0 >= 0 }), target.reduce(1, *) == x.count else {
+            guard checkedElementCount(target) == x.count else {
                 throw ShapeError("Reshape", "cannot reshape \(x.shape) to \(target)")
             }
             return x.reshaped(target)

@@ -10,8 +10,8 @@ extension Op {
         public init(blockSize: Int) { self.blockSize = blockSize }
 
         public init(_ node: NodeAttributes) throws {
-            guard let size = try node.int("blocksize"), size > 0 else {
-                throw node.unsupported("blocksize", "expected a positive number")
+            guard let size = try node.int("blocksize"), 1...4096 ~= size else {
+                throw node.unsupported("blocksize", "expected a number from 1 to 4096")
             }
             self.init(blockSize: size)
         }

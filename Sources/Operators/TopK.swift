@@ -24,7 +24,7 @@ extension Op {
         }
 
         private func count(_ given: NDArray?, size: Int) throws -> Int {
-            guard let k = given.map({ Int($0.item()) }) ?? k else { throw failure("input 'K' is missing") }
+            guard let k = try given.map({ try integer($0, "K") }) ?? k else { throw failure("input 'K' is missing") }
             guard k >= 0, k <= size else { throw failure("\(k) elements of an axis of \(size)") }
             return k
         }

@@ -19,7 +19,7 @@ extension Op {
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
             let x = try required(inputs, 0, "input")
-            return [try triangle(of: x, diagonal: optional(inputs, 1).map { Int($0.item()) } ?? 0)]
+            return [try triangle(of: x, diagonal: optional(inputs, 1).map { try integer($0.array, "k") } ?? 0)]
         }
 
         func triangle(of x: Tensor, diagonal: Int) throws -> Tensor {

@@ -1,28 +1,17 @@
 import CLibFuzzer
 import FineTune
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import Foundation
 
 /// A safetensors file: check the header, read every tensor.
-func fuzz(_ input: UnsafeBufferPointer<UInt8>) {
-    guard let file = try? SafetensorsFile(bytes: FileBytes(input, path: "fuzz.safetensors")) else { return }
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = FileBytes(UnsafeBufferPointer(start: data, count: count), path: "fuzz.safetensors")
+    guard let file = try? SafetensorsFile(bytes: bytes) else { return 0 }
     for name in file.names {
         guard let array = try? file.tensor(named: name) else { continue }
         _ = array.withUnsafeBytes { $0.reduce(0 as UInt8, ^) }
     }
+    return 0
 }
 
-func run() -> CInt {
-    var count = CommandLine.argc
-    var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-    return LLVMFuzzerRunDriver(&count, &arguments) { data, count in
-        fuzz(UnsafeBufferPointer(start: data, count: count))
-        return 0
-    }
-}
-
-exit(run())
+exit(ft_run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv))

@@ -99,6 +99,14 @@ extension Operator {
         return value
     }
 
+    /// The one integer that an input holds.
+    func integer(_ input: NDArray, _ name: String) throws -> Int {
+        guard input.dtype.isInteger, input.count == 1 else {
+            throw failure("input '\(name)': expected one integer, got \(input.dtype) \(input.shape)")
+        }
+        return input.integers()[0]
+    }
+
     func axis(_ axis: Int, rank: Int) throws -> Int {
         guard let result = normalizedAxis(axis, rank: rank) else {
             throw failure("axis \(axis) is outside of \(-rank)..<\(rank)")

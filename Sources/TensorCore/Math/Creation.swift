@@ -22,7 +22,8 @@ extension NDArray {
         let columns = columns ?? rows
         try requireAllocatable([rows, columns], dtype, "EyeLike")
         var values = [UInt8](repeating: 0, count: rows * columns)
-        for row in 0..<rows where row + offset >= 0 && row + offset < columns {
+        // Differences of positions only: the offset may be any number.
+        for row in 0..<rows where offset >= -row && offset < columns - row {
             values[row * columns + row + offset] = 1
         }
         return NDArray(values, shape: [rows, columns]).converted(to: dtype)

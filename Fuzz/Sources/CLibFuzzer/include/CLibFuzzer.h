@@ -1,10 +1,8 @@
 #ifndef FT_LIBFUZZER_H
 #define FT_LIBFUZZER_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-// libFuzzer's entry for programs with a `main` of their own; Swift executables always have one.
-int LLVMFuzzerRunDriver(int *argc, char ***argv, int (*callback)(const uint8_t *data, size_t size));
+// Runs libFuzzer on the function `LLVMFuzzerTestOneInput` that the program defines; Swift executables have a `main` of
+// their own, so libFuzzer's cannot be linked.
+int ft_run_fuzzer(int argc, char **argv);
 
 #endif
