@@ -17,9 +17,15 @@ struct RunCommand: ParsableCommand {
 
     func run() throws {
         Parallel.setThreadCount(threads)
-        let graph = try ModelFile.read(ModelOptions.resolve(model)).graph()
+        let path = ModelOptions.resolve(model)
+        let graph = try ModelFile.read(path).graph()
         let file = try SafetensorsFile(path: inputs)
-        let results = try graph.run(named: file.tensors(), source: inputs)
+        let results: [String: NDArray]
+        do {
+            results = try graph.run(named: file.tensors(), source: inputs)
+        } catch let error as GraphError {
+            throw ONNXError(path, .invalidModel, "\(error)")
+        }
         try Safetensors.write(results, to: outputs)
     }
 }

@@ -177,8 +177,13 @@ private struct LayerFinder {
         return String(slot.name[..<dot])
     }
 
+    /// `layer_scale` of `features.7.2.layer_scale`; a merged constant has the name that it had in another layer.
     private func roleInName(_ slot: Layer.Slot, path: String) -> String {
-        guard slot.name.hasPrefix(path + ".") else { return "weight" }
-        return String(slot.name.dropFirst(path.count + 1))
+        if slot.name.hasPrefix(path + ".") { return String(slot.name.dropFirst(path.count + 1)) }
+        let parts = slot.name.split(separator: ".")
+        guard parts.count > 1, let last = parts.last, last.first?.isLetter == true,
+            last.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" })
+        else { return "weight" }
+        return String(last)
     }
 }

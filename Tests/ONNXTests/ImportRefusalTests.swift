@@ -91,8 +91,28 @@ import Testing
                     $0.int(2, 1)
                 }
             }, "operators that are not supported: com.evil.Relu")
-        importing(model(opset: 13) { $0.node("Gelu", ["x"], ["y"]) }, "Gelu 'y'", "version 13")
+        importing(model(opset: 13) { $0.node("Gelu", ["x"], ["y"]) }, "Gelu 'y'", "from version 20", "version 13")
         importing(model(opset: 1_000) { $0.node("Relu", ["x"], ["y"]) }, "operator set 1000; supported are 1 to")
+    }
+
+    /// First version of each operator that is not as old as the operator set. Source: `onnx.defs` of onnx 1.22.0; the
+    /// form that Tile had before 6 is not understood.
+    private static let firstVersions = [
+        "CastLike": 15, "Celu": 12, "ConstantOfShape": 9, "Cos": 7, "CumSum": 11, "Erf": 9, "Expand": 8, "EyeLike": 9,
+        "GatherElements": 11, "GatherND": 11, "Gelu": 20, "GreaterOrEqual": 12, "GroupNormalization": 18,
+        "HardSwish": 14, "IsInf": 10, "IsNaN": 9, "LayerNormalization": 17, "LessOrEqual": 12, "Mish": 18, "Mod": 10,
+        "NegativeLogLikelihoodLoss": 12, "RMSNormalization": 23, "Range": 11, "Round": 11, "ScatterElements": 11,
+        "Sign": 9, "Sin": 7, "SoftmaxCrossEntropyLoss": 12, "ThresholdedRelu": 10, "Tile": 6, "Trilu": 14, "Where": 9,
+    ]
+
+    @Test func operatorsBeforeTheirTime() {
+        for row in OperatorTable.rows {
+            #expect(row.firstOpset == ImportRefusalTests.firstVersions[row.name] ?? 1, "\(row.name)")
+            guard row.firstOpset > 1 else { continue }
+            importing(
+                model(opset: Int64(row.firstOpset - 1)) { $0.node(row.name, ["x"], ["y"]) },
+                "\(row.name) 'y': is supported from version \(row.firstOpset) of the operator set on")
+        }
     }
 
     @Test func ranksAndShapesThatDoNotFit() {
@@ -141,6 +161,31 @@ import Testing
         running(pool([.max, .max], [1, 1]), "MaxPool 'y'")
     }
 
+    /// Numbers beyond what arithmetic on sizes can hold.
+    @Test func numbersOutOfRange() {
+        func node(_ opType: String, _ attributes: [(String, Int64)], _ constants: [(String, [Int64])] = []) -> Message {
+            model { graph in
+                for (name, values) in constants { integers(&graph, name, values) }
+                graph.node(opType, ["x"] + constants.map(\.0), ["y"]) { node in
+                    for (name, value) in attributes { attribute(&node, name, 2) { $0.int(3, value) } }
+                }
+            }
+        }
+        running(node("Split", [("num_outputs", .max)]), "Split 'y'")
+        running(node("Split", [], [("split", [.max, .max])]), "Split 'y'")
+        running(node("DepthToSpace", [("blocksize", 1 << 32)]), "DepthToSpace 'y'")
+        running(node("SpaceToDepth", [("blocksize", .max)]), "SpaceToDepth 'y'")
+        running(node("TopK", [], [("K", [.max])]), "TopK 'y'")
+        running(node("CumSum", [], [("axis", [.min])]), "CumSum 'y'")
+        running(
+            model {
+                $0.floats("w", [3, 1, 1, 1], [1, 1, 1])
+                $0.node("ConvTranspose", ["x", "w"], ["y"]) { node in
+                    attribute(&node, "group", 2) { $0.int(3, .max) }
+                }
+            }, "ConvTranspose 'y'")
+    }
+
     /// A few bytes that ask for terabytes.
     @Test func sizesOutOfProportion() {
         let huge: [Int64] = [1 << 21, 1 << 21, 4]
@@ -156,6 +201,11 @@ import Testing
                     integers(&$0, "shape", shape + [1, 1, 1, 1])
                     $0.node("Expand", ["x", "shape"], ["y"])
                 }, "Expand 'y'")
+            running(
+                model {
+                    integers(&$0, "shape", shape + [-1])
+                    $0.node("Reshape", ["x", "shape"], ["y"])
+                }, "Reshape 'y'")
         }
         for repeats: [Int64] in [[1 << 21, 1, 1, 1 << 21], [.max, 1, 1, 1], [1, .max, .max, 1]] {
             running(

@@ -58,10 +58,12 @@ struct Message {
         }
     }
 
+    /// `field` is 1 in a graph, 7 in a function.
     mutating func node(
-        _ opType: String, _ inputs: [String], _ outputs: [String], _ build: (inout Message) -> Void = { _ in }
+        _ opType: String, _ inputs: [String], _ outputs: [String], field: UInt32 = 1,
+        _ build: (inout Message) -> Void = { _ in }
     ) {
-        message(1) { node in
+        message(field) { node in
             for input in inputs { node.text(1, input) }
             for output in outputs { node.text(2, output) }
             node.text(4, opType)
@@ -70,12 +72,12 @@ struct Message {
     }
 
     /// `field` is 11 for an input, 12 for an output, 13 for value_info.
-    mutating func valueInfo(_ field: UInt32, _ name: String, _ dims: [Int64]) {
+    mutating func valueInfo(_ field: UInt32, _ name: String, _ dims: [Int64], element: Int64 = 1) {
         message(field) { info in
             info.text(1, name)
             info.message(2) { type in
                 type.message(1) { tensor in
-                    tensor.int(1, 1)
+                    tensor.int(1, element)
                     tensor.message(2) { shape in
                         for dim in dims { shape.message(1) { $0.int(1, dim) } }
                     }

@@ -81,7 +81,7 @@ import Testing
     // MARK: - Wire format made to do damage
 
     /// A graph inside an attribute inside a node, `depth` times.
-    private func nested(_ depth: Int) -> Message {
+    static func nested(_ depth: Int) -> Message {
         // From the inside out, reversed to stay linear: a length stands before what it counts.
         var reversed: [UInt8] = []
         func wrap(_ field: UInt32, _ before: Message = Message()) {
@@ -102,13 +102,13 @@ import Testing
 
     @Test(arguments: [33, 2_900, 200_000])
     func deepNesting(_ depth: Int) {
-        let error = refusal(nested(depth))
+        let error = refusal(WireRefusalTests.nested(depth))
         #expect(error?.kind == .tooDeep, "\(error?.description ?? "")")
         #expect(error?.reason.contains("the limit is 100") == true)
     }
 
     @Test func nestingWithinTheLimit() throws {
-        #expect(try ModelFile.read(nested(32)).model.graph.nodes.map(\.opType) == ["Loop"])
+        #expect(try ModelFile.read(WireRefusalTests.nested(32)).model.graph.nodes.map(\.opType) == ["Loop"])
     }
 
     @Test(arguments: [UInt32(1), 5, 11, 13, 15])

@@ -5,36 +5,31 @@ import TensorCore
 extension ImportedModel {
     /// What training changed, as edits of the file.
     ///
-    /// Parameters and buffers whose bytes are the file's are left out. A constant that several layers shared gets an
-    /// initializer of its own for each layer in which it changed.
+    /// Parameters and buffers whose bytes are the file's are left out. Where layers share a constant and training made them
+    /// different, the one it is named after keeps it and each of the others gets an initializer of its own.
     public func edits(metadata: [(key: String, value: String)] = []) throws -> ModelEdits {
         var edits = ModelEdits(
             metadata: Dictionary(metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { _, b in b }))
-        let graph = module.graph
-        let readers = fileReaders()
+        // Before a head was replaced, copies of shared constants included.
+        let initial = module.source.unshared().graph.constants
+        let changed = Set(
+            module.state().filter { initial[$0.value]?.isBitIdentical(to: $0.tensor.array) != true }.map(\.value))
+        let producers = file.model.graph.producers()
         for (value, tensor) in module.state() {
-            let array = tensor.array
-            if let original = module.source.constants[module.origins[value] ?? value],
-                original.isBitIdentical(to: array)
-            {
+            let name = module.graph.values[value].name
+            guard let origin = module.origins[value] else {
+                if changed.contains(value) { edits.tensors[name] = tensor.array }
                 continue
             }
-            guard module.origins[value] != nil else {
-                edits.tensors[graph.values[value].name] = array
-                continue
+            guard changed.contains(value) || changed.contains(origin) else { continue }
+            var read = name
+            if value >= module.source.values.count {
+                read = try rewire(value, to: name, producers: producers, in: &edits) ?? name
             }
-            let name = graph.values[value].name
-            edits.newInitializers.append(ModelEdits.NewInitializer(name: name, array: array))
-            for (index, node) in graph.nodes.enumerated() {
-                for (input, id) in node.inputs.enumerated() where id == value {
-                    guard let output = node.outputs.first ?? nil, let position = readers[graph.values[output].name]
-                    else {
-                        throw GraphError(
-                            graph.nodes[index].label, "is not in the file, so its weights cannot be separated")
-                    }
-                    edits.rewiredInputs[ModelEdits.NodeInput(node: position, input: input)] = name
-                }
-            }
+            edits.newInitializers.append(
+                ModelEdits.NewInitializer(
+                    name: name, array: tensor.array, dataType: file.model.graph.constantType(of: read),
+                    replacedShape: initial[value]?.shape))
         }
         return edits
     }
@@ -46,12 +41,50 @@ extension ImportedModel {
         try file.write(to: path, edits: try edits(metadata: metadata), externalData: externalData)
     }
 
-    /// Position of the node that makes each value of the file.
-    private func fileReaders() -> [String: Int] {
+    /// Lets the nodes that read the copy `value` read `name`. Returns what they read in the file.
+    private func rewire(
+        _ value: ValueID, to name: String, producers: [String: Int], in edits: inout ModelEdits
+    ) throws -> String? {
+        let graph = module.graph
+        var read: String?
+        for node in graph.nodes {
+            for (input, id) in node.inputs.enumerated() where id == value {
+                guard let output = node.outputs.first ?? nil, let position = producers[graph.values[output].name] else {
+                    throw GraphError(node.label, "is not in the file, so its weights cannot be separated")
+                }
+                read = file.model.graph.nodes[position].inputs[input]
+                edits.rewiredInputs[ModelEdits.NodeInput(node: position, input: input)] = name
+            }
+        }
+        return read
+    }
+}
+
+extension GraphProto {
+    /// Position of the node that makes each value.
+    func producers() -> [String: Int] {
         var result: [String: Int] = [:]
-        for (index, node) in file.model.graph.nodes.enumerated() {
+        for (index, node) in nodes.enumerated() {
             for output in node.outputs where !output.isEmpty { result[output] = index }
         }
         return result
+    }
+
+    /// Element type of a constant, or of what Identity, Transpose, Cast and their like make of one; nil for other values.
+    func constantType(of name: String) -> TensorProto.DataType? {
+        let producers = producers()
+        var name = name
+        while let index = producers[name] {
+            let node = nodes[index]
+            if case .tensor(let tensor)? = node.attribute("value")?.value { return tensor.dataType }
+            if node.opType == "Cast", case .int(let code)? = node.attribute("to")?.value {
+                return TensorProto.DataType(rawValue: Int32(truncatingIfNeeded: code))
+            }
+            guard ["Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"].contains(node.opType),
+                let next = node.inputs.first
+            else { return nil }
+            name = next
+        }
+        return initializers.first { $0.name == name }?.dataType
     }
 }

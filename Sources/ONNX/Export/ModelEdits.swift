@@ -38,12 +38,18 @@ public struct ModelEdits: Sendable {
         public var array: NDArray
         /// Element type in the file.
         public var dataType: TensorProto.DataType
+        /// Shape of what its readers read before, for one that takes the place of another constant: shapes computed from
+        /// it follow, and a node that made a value of this name is left out.
+        public var replacedShape: [Int]?
 
         /// `dataType` is the array's own unless given.
-        public init(name: String, array: NDArray, dataType: TensorProto.DataType? = nil) {
+        public init(
+            name: String, array: NDArray, dataType: TensorProto.DataType? = nil, replacedShape: [Int]? = nil
+        ) {
             self.name = name
             self.array = array
             self.dataType = dataType ?? TensorProto.DataType(array.dtype)
+            self.replacedShape = replacedShape
         }
     }
 

@@ -127,7 +127,12 @@ extension ModelFile {
             guard case .success(let place) = ExternalLocation.parse(tensor.externalData),
                 done.insert(place.location).inserted
             else { continue }
-            let file = try source.external(place.location)
+            let file: FileBytes
+            do throws(FileError) {
+                file = try source.external(place.location)
+            } catch {
+                throw tensor.error(.externalData, "external data: \(error)")
+            }
             do throws(FileError) {
                 try Folder.checkComponents(of: place.location)
                 try target.createFolders(for: place.location)

@@ -12,6 +12,8 @@ struct ModelPatch {
     private var removedNodes: Set<Int> = []
     private var addedInitializers: [ModelEdits.NewInitializer] = []
     private var reshaped: [String: (old: [Int], new: [Int])] = [:]
+    /// Nodes that are to read a reshaped constant in place of another one.
+    private var reshapedReaders: Set<Int> = []
 
     private var graph: GraphProto { file.model.graph }
 
@@ -38,9 +40,13 @@ struct ModelPatch {
         }
         for new in edits.newInitializers {
             let isInput = graph.inputs.contains { $0.name == new.name }
-            guard initializers[new.name] == nil, producers[new.name] == nil, !isInput else {
+            guard initializers[new.name] == nil, producers[new.name] == nil || new.replacedShape != nil, !isInput else {
                 throw fail("the new initializer '\(new.name)' would hide a value of the same name")
             }
+            if let index = producers[new.name] { try remove(index, for: new.name) }
+            guard let old = new.replacedShape, old != new.array.shape else { continue }
+            reshaped[new.name] = (old, new.array.shape)
+            reshapedReaders.formUnion(edits.rewiredInputs.filter { $0.value == new.name }.map(\.key.node))
         }
     }
 
@@ -64,18 +70,25 @@ struct ModelPatch {
             try replace(tensor, called: name, with: array)
             return
         }
-        guard node.outputs.filter({ !$0.isEmpty }).count == 1 else {
-            throw fail("'\(name)' is one of several outputs of \(node.label) and cannot become an initializer")
+        try remove(index, for: name)
+        addedInitializers.append(
+            ModelEdits.NewInitializer(name: name, array: array, dataType: graph.constantType(of: name)))
+    }
+
+    private mutating func remove(_ index: Int, for name: String) throws {
+        guard graph.nodes[index].outputs.filter({ !$0.isEmpty }).count == 1 else {
+            throw fail(
+                "'\(name)' is one of several outputs of \(graph.nodes[index].label) and cannot become an initializer")
         }
         removedNodes.insert(index)
-        addedInitializers.append(ModelEdits.NewInitializer(name: name, array: array))
     }
 
     /// Makes the planned changes and those of `edits` that need no planning.
     mutating func commit(_ edits: ModelEdits) throws {
         try editTensors()
         var shapes = ShapeEdits(
-            graph: graph, reshaped: reshaped, order: try graph.topologicalOrder(file: file.path)
+            graph: graph, reshaped: reshaped, readers: reshapedReaders,
+            order: try graph.topologicalOrder(file: file.path)
         ).shapes
         shapes.merge(edits.shapes) { _, given in given }
         if !shapes.isEmpty || !edits.rewiredInputs.isEmpty || !removedNodes.isEmpty || !addedInitializers.isEmpty {

@@ -8,8 +8,8 @@ import TensorCore
 struct ShapeEdits {
     private(set) var shapes: [String: [TypeProto.Dimension]] = [:]
 
-    /// `reshaped` holds old and new shape by name.
-    init(graph: GraphProto, reshaped: [String: (old: [Int], new: [Int])], order: [Int]) {
+    /// `reshaped` holds old and new shape by name; nodes that come to read one of them by another name are `readers`.
+    init(graph: GraphProto, reshaped: [String: (old: [Int], new: [Int])], readers: Set<Int>, order: [Int]) {
         guard !reshaped.isEmpty else { return }
         let stated = Dictionary(
             (graph.inputs + graph.valueInfo + graph.outputs).compactMap { info in
@@ -22,7 +22,7 @@ struct ShapeEdits {
         var stale = Set(reshaped.keys)
         for index in order {
             let node = graph.nodes[index]
-            guard node.allReadNames.contains(where: stale.contains) else { continue }
+            guard readers.contains(index) || node.allReadNames.contains(where: stale.contains) else { continue }
             for output in node.outputs where !output.isEmpty {
                 stale.insert(output)
                 if let dims = stated[output], shapes[output] == nil,

@@ -128,6 +128,12 @@ struct GraphBuilder {
         guard let type = GraphBuilder.operatorType(node) else { return }
         let place = GraphBuilder.label(node)
         do {
+            guard type.opsets.contains(opset) else {
+                throw ShapeError(
+                    node.opType,
+                    "is supported from version \(type.opsets.lowerBound) of the operator set on, the model uses "
+                        + "version \(opset)")
+            }
             let attributes = try attributes(of: node, opset: opset)
             let op = try type.init(attributes)
             let inputs = node.inputs.map { $0.isEmpty ? nil : id($0) }
@@ -137,9 +143,6 @@ struct GraphBuilder {
                 graph.constants[output] = computing(value)
                 graph.constantNodeValues.insert(output)
                 return
-            }
-            guard type.opsets.contains(opset) else {
-                throw ShapeError(node.opType, "version \(opset) of the operator set is outside of \(type.opsets)")
             }
             graph.nodes.append(
                 Graph.Node(
@@ -195,10 +198,9 @@ enum ScopeName {
     /// From dynamo's metadata, or from a node name such as `/layer4/layer4.1/conv2/Conv`.
     static func of(_ node: NodeProto) -> String? {
         if let scopes = node.metadataProps["pkg.torch.onnx.name_scopes"] {
-            // A Python list of strings: the enclosing modules, then the node itself.
-            let names = scopes.split(separator: "'").enumerated().filter { $0.offset % 2 == 1 }.map {
-                String($0.element)
-            }
+            // A Python list of strings: the enclosing modules, the model itself as '', then the node.
+            let parts = scopes.split(separator: "'", omittingEmptySubsequences: false)
+            let names = parts.enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
             if let last = names.dropLast().last(where: { !$0.isEmpty }) { return last }
         }
         return path(fromNodeName: node.name)
