@@ -3,10 +3,10 @@ SWIFT_BUILD = swift build -c release
 # Tests reach internal declarations; release mode because kernels are about fifty times slower in debug.
 SWIFT_TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build/test
 
-.PHONY: help demo build test check format fuzz clean
+.PHONY: help demo build test check examples docs bench format fuzz clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: build ## build, then fine-tune the bundled model on the bundled pictures
 	.build/release/finetune --model models/resnet-tiny.onnx --unfreeze fc
@@ -19,13 +19,26 @@ test: ## install what tests need, build and run them
 	@scripts/bootstrap test
 	$(SWIFT_TEST)
 
-check: lint test ## everything that continuous integration runs
+check: lint test examples docs ## everything that continuous integration runs
 
 .PHONY: lint
 lint: ## formatting and generated files
 	swift format lint --strict --configuration .swift-format --recursive Package.swift Sources Tests
 	scripts/generate-registry --check
 	scripts/generate-protobuf --check
+
+examples: ## build and run the examples, and a package outside of this tree that uses the library
+	@scripts/bootstrap build
+	scripts/check-examples
+	scripts/check-external-package
+
+docs: build ## make the library's documentation, run the commands of the documents
+	scripts/check-articles
+	scripts/documentation
+	scripts/check-commands
+
+bench: build ## time finetune beside PyTorch and ONNX Runtime (pip install -r scripts/requirements.txt)
+	Benchmarks/peers.py
 
 format: ## format the sources
 	swift format --in-place --configuration .swift-format --recursive Package.swift Sources Tests

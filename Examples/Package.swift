@@ -7,6 +7,7 @@ let package = Package(
     dependencies: [.package(name: "finetune", path: "..")],
     targets: [
         "01-requires-grad", "02-chain-rule", "03-freeze-and-unfreeze", "04-transfer-learning", "05-your-own-module", "06-gradient-checking",
+        "07-autograd-in-a-hundred-lines",
     ].map { name in
         .executableTarget(
             name: name, dependencies: [.product(name: "FineTune", package: "finetune")], path: name,

@@ -22,10 +22,9 @@ extension Tensor {
 
 /// Gradients of `outputs` by `inputs`, without touching any `grad`.
 ///
-/// - Parameters:
-///   - gradOutputs: one per output; nil stands for 1 and needs a one-element output.
-///   - createGraph: make the result differentiable.
-///   - allowUnused: nil for an input that the outputs do not depend on, instead of an error.
+/// - `gradOutputs`: one per output; nil stands for 1 and needs a one-element output.
+/// - `createGraph`: make the result differentiable.
+/// - `allowUnused`: nil for an input that the outputs do not depend on, instead of an error.
 ///
 /// Source: `torch.autograd.grad`.
 public func grad(

@@ -26,7 +26,7 @@ extension Graph {
     /// Cuts at `active` values (unfrozen parameters) and `activeNodes` (nodes that behave differently while training:
     /// dropout, batch norm with batch statistics). Nodes that no output needs are in no part.
     ///
-    /// - Parameter wanted: the values to compute; the graph's outputs by default.
+    /// - `wanted`: the values to compute; the graph's outputs by default.
     public func cut(active: Set<ValueID>, activeNodes: Set<Int> = [], outputs wanted: [ValueID]? = nil) -> Cut {
         let outputs = wanted ?? self.outputs
         var onTape = active

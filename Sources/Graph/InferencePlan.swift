@@ -36,7 +36,7 @@ public final class InferencePlan: Sendable {
 
     /// Prepares `nodes`, in execution order, to compute `results`.
     ///
-    /// - Parameter constants: values of everything constant that the nodes read.
+    /// - `constants`: values of everything constant that the nodes read.
     public init(_ graph: Graph, nodes: [Int], constants: [ValueID: NDArray], results: [ValueID]) {
         self.graph = graph
         self.nodes = nodes

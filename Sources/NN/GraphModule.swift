@@ -74,7 +74,7 @@ public final class GraphModule: Module {
 
     /// Runs `nodes`, in execution order, on tensors and returns every value that was given or computed.
     ///
-    /// - Parameter constants: values of constants that are not parameters of a layer in `nodes`.
+    /// - `constants`: values of constants that are not parameters of a layer in `nodes`.
     public func run(
         _ nodes: [Int], _ given: [ValueID: Tensor], constants: [ValueID: NDArray]
     ) throws -> [ValueID: Tensor] {

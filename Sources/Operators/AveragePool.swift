@@ -11,7 +11,7 @@ extension Op {
         public var name: String { pool.window.kernelShape?.count == 3 ? "AvgPool3D" : "AvgPool2D" }
         let pool: PoolAttributes
 
-        /// - Parameter pads: at the beginning of every axis, then at the end of every axis.
+        /// - `pads`: at the beginning of every axis, then at the end of every axis.
         public init(
             kernelShape: [Int], strides: [Int]? = nil, pads: [Int]? = nil, dilations: [Int]? = nil,
             autoPad: AutoPad = .notSet, ceilMode: Bool = false, countIncludePad: Bool = false

@@ -14,9 +14,8 @@ extension Op {
         let outputPadding: [Int]?
         let outputShape: [Int]?
 
-        /// - Parameters:
-        ///   - pads: at the beginning of every axis, then at the end of every axis.
-        ///   - outputShape: the spatial sizes wanted; padding follows from them.
+        /// - `pads`: at the beginning of every axis, then at the end of every axis.
+        /// - `outputShape`: the spatial sizes wanted; padding follows from them.
         public init(
             strides: [Int]? = nil, pads: [Int]? = nil, dilations: [Int]? = nil, groups: Int = 1,
             autoPad: AutoPad = .notSet, kernelShape: [Int]? = nil, outputPadding: [Int]? = nil,

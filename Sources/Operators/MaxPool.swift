@@ -12,9 +12,8 @@ extension Op {
         let pool: PoolAttributes
         let hasIndices: Bool
 
-        /// - Parameters:
-        ///   - pads: at the beginning of every axis, then at the end of every axis.
-        ///   - hasIndices: whether there is a second output.
+        /// - `pads`: at the beginning of every axis, then at the end of every axis.
+        /// - `hasIndices`: whether there is a second output.
         public init(
             kernelShape: [Int], strides: [Int]? = nil, pads: [Int]? = nil, dilations: [Int]? = nil,
             autoPad: AutoPad = .notSet, ceilMode: Bool = false, storageOrder: Int = 0, hasIndices: Bool = false

@@ -3,11 +3,10 @@ import CKernels
 /// Convolution (cross-correlation, as in ONNX Conv and PyTorch's `conv2d`):
 /// `y[n, m, o] = activation(bias[m] + sum over c, k of x[n, c, o * stride + k * dilation - padding] * w[m, c, k] + residual[n, m, o])`.
 ///
-/// - Parameters:
-///   - x: `[N, C, spatial...]`, 1 to 3 spatial axes, `float32` or `float64`.
-///   - w: `[M, C / groups, kernel...]`.
-///   - bias: `[M]` or nil.
-///   - residual: shaped like the result, or nil.
+/// - `x`: `[N, C, spatial...]`, 1 to 3 spatial axes, `float32` or `float64`.
+/// - `w`: `[M, C / groups, kernel...]`.
+/// - `bias`: `[M]` or nil.
+/// - `residual`: shaped like the result, or nil.
 /// - Returns: `[N, M, spatial...]`
 /// - Throws: `ShapeError` when shapes or element types do not fit.
 public func convolution(
@@ -45,10 +44,9 @@ public func convolution(
 
 /// Gradient of `convolution` with respect to x, which is the transposed convolution of `gradOutput`.
 ///
-/// - Parameters:
-///   - gradOutput: `[N, M, spatial...]`, shaped like the convolution's result.
-///   - w: `[M, C / groups, kernel...]`.
-///   - inputShape: shape of x, `[N, C, spatial...]`.
+/// - `gradOutput`: `[N, M, spatial...]`, shaped like the convolution's result.
+/// - `w`: `[M, C / groups, kernel...]`.
+/// - `inputShape`: shape of x, `[N, C, spatial...]`.
 /// - Returns: `inputShape`
 /// - Throws: `ShapeError` when shapes or element types do not fit.
 public func convolutionInputGradient(
@@ -77,10 +75,9 @@ public func convolutionInputGradient(
 
 /// Gradient of `convolution` with respect to w.
 ///
-/// - Parameters:
-///   - x: `[N, C, spatial...]`.
-///   - gradOutput: `[N, M, spatial...]`, shaped like the convolution's result.
-///   - weightShape: `[M, C / groups, kernel...]`.
+/// - `x`: `[N, C, spatial...]`.
+/// - `gradOutput`: `[N, M, spatial...]`, shaped like the convolution's result.
+/// - `weightShape`: `[M, C / groups, kernel...]`.
 /// - Returns: `weightShape`
 /// - Throws: `ShapeError` when shapes or element types do not fit.
 public func convolutionWeightGradient(

@@ -2,10 +2,9 @@ import CKernels
 
 /// General matrix product `alpha * op(a) * op(b) + beta * c`, the arithmetic of ONNX Gemm.
 ///
-/// - Parameters:
-///   - a: `[M, K]`, or `[K, M]` when `transposeA`.
-///   - b: `[K, N]`, or `[N, K]` when `transposeB`.
-///   - c: broadcasts to `[M, N]`; nil adds nothing.
+/// - `a`: `[M, K]`, or `[K, M]` when `transposeA`.
+/// - `b`: `[K, N]`, or `[N, K]` when `transposeB`.
+/// - `c`: broadcasts to `[M, N]`; nil adds nothing.
 /// - Returns: `[M, N]` of the operands' type, `float32` or `float64`.
 /// - Throws: `ShapeError` when shapes or element types do not fit.
 public func gemm(

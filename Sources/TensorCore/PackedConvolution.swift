@@ -15,10 +15,9 @@ public struct PackedConvolution: Sendable {
     private let shape: ft_conv_shape
     private let kernel: ft_conv_algorithm
 
-    /// - Parameters:
-    ///   - weight: `[M, C / groups, kernel...]`, `float32`.
-    ///   - bias: `[M]` or nil.
-    ///   - inputShape: `[N, C, spatial...]`; other batch sizes can be run, this one decides the algorithm.
+    /// - `weight`: `[M, C / groups, kernel...]`, `float32`.
+    /// - `bias`: `[M]` or nil.
+    /// - `inputShape`: `[N, C, spatial...]`; other batch sizes can be run, this one decides the algorithm.
     /// - Throws: `ShapeError` when shapes or element types do not fit.
     public init(
         weight: NDArray, bias: NDArray? = nil, geometry: ConvolutionGeometry, inputShape: [Int],
@@ -63,10 +62,9 @@ public struct PackedConvolution: Sendable {
 
     /// Computes `batch` images. `output` may be `residual`, and must not overlap `input`.
     ///
-    /// - Parameters:
-    ///   - input: `batch` images shaped like `inputShape` without its first axis.
-    ///   - residual: laid out as the output, or nil.
-    ///   - output: `batch` images shaped like `outputShape` without its first axis.
+    /// - `input`: `batch` images shaped like `inputShape` without its first axis.
+    /// - `residual`: laid out as the output, or nil.
+    /// - `output`: `batch` images shaped like `outputShape` without its first axis.
     public func run(
         batch: Int, input: UnsafePointer<Float>, inputLayout: ImageLayout = .planar,
         residual: UnsafePointer<Float>? = nil, output: UnsafeMutablePointer<Float>,

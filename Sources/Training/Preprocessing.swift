@@ -22,7 +22,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
         case resize, mean, std, augment
     }
 
-    /// - Parameter resize: nil for the tutorial's margin of 256/224, or none below 128 pixels, where small pictures such as
+    /// - `resize`: nil for the tutorial's margin of 256/224, or none below 128 pixels, where small pictures such as
     ///   CIFAR's are used whole.
     public init(
         channels: Int, imageSize: Int, resize: Int? = nil, normalization: Normalization, augment: Augmentation? = nil

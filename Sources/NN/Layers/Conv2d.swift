@@ -15,7 +15,7 @@ public final class Conv2d: Module {
 
     /// A layer with PyTorch's initial weights, uniform in ±1 / √(inChannels / groups · kernelSize²).
     ///
-    /// - Parameter random: where the weights come from; by default the scope of `withRandomSeed`.
+    /// - `random`: where the weights come from; by default the scope of `withRandomSeed`.
     public init(
         _ inChannels: Int, _ outChannels: Int, kernelSize: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
         groups: Int = 1, bias: Bool = true, dtype: DType = .float32, random: RandomSource? = nil

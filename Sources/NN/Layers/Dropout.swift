@@ -24,7 +24,7 @@ public final class Dropout: Module {
     /// Where the next masks come from; part of what a resumed run needs.
     public var random: RandomSource
 
-    /// - Parameter random: by default the scope of `withRandomSeed`.
+    /// - `random`: by default the scope of `withRandomSeed`.
     public init(_ p: Double = 0.5, random: RandomSource? = nil) {
         precondition((0...1).contains(p), "p must lie between 0 and 1, got \(p)")
         self.p = p

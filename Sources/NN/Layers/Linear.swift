@@ -11,7 +11,7 @@ public final class Linear: Module {
 
     /// A layer with PyTorch's initial weights, uniform in ±1 / √inFeatures.
     ///
-    /// - Parameter random: where the weights come from; by default the scope of `withRandomSeed`.
+    /// - `random`: where the weights come from; by default the scope of `withRandomSeed`.
     public init(
         _ inFeatures: Int, _ outFeatures: Int, bias: Bool = true, dtype: DType = .float32, random: RandomSource? = nil
     ) {

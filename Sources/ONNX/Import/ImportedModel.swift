@@ -11,7 +11,7 @@ public final class ImportedModel {
 
     /// Reads the file at `path`.
     ///
-    /// - Parameter imageSize: pixels (height, width), for another size than the file's or where the file leaves it open.
+    /// - `imageSize`: pixels (height, width), for another size than the file's or where the file leaves it open.
     /// - Throws: `ONNXError` or `GraphError`, naming the file, the node and what was expected.
     public convenience init(
         path: String, limits: LoadLimits = .default, imageSize: (height: Int, width: Int)? = nil

@@ -85,11 +85,10 @@ public struct BatchStatistics: Sendable {
 
 /// y = (x - mean) / √(variance + epsilon) · scale + bias for every channel.
 ///
-/// - Parameters:
-///   - x: `[N, C, ...]`.
-///   - scale, bias: `[C]`; nil stands for ones and zeros.
-///   - mean, variance: `[C]`, the running statistics, used unless `training`.
-///   - training: normalise by the statistics of x, which are returned for the running ones to be moved.
+/// - `x`: `[N, C, ...]`.
+/// - `scale`, `bias`: `[C]`; nil stands for ones and zeros.
+/// - `mean`, `variance`: `[C]`, the running statistics, used unless `training`.
+/// - `training`: normalise by the statistics of x, which are returned for the running ones to be moved.
 /// - Throws: `ShapeError` when shapes do not fit, and when training finds one element per channel or none.
 ///
 /// Source: `torch.nn.functional.batch_norm`.

@@ -13,7 +13,7 @@ extension Op {
         let window: WindowAttributes
         let groups: Int
 
-        /// - Parameter pads: at the beginning of every axis, then at the end of every axis.
+        /// - `pads`: at the beginning of every axis, then at the end of every axis.
         public init(
             strides: [Int]? = nil, pads: [Int]? = nil, dilations: [Int]? = nil, groups: Int = 1,
             autoPad: AutoPad = .notSet, kernelShape: [Int]? = nil
@@ -117,10 +117,9 @@ extension Op {
 
 /// Convolution with a geometry that holds for every spatial axis. Source: `torch.conv2d`.
 ///
-/// - Parameters:
-///   - x: `[N, C, ...]`, 1 to 3 spatial axes.
-///   - weight: `[M, C / groups, kernel...]`.
-///   - bias: `[M]`.
+/// - `x`: `[N, C, ...]`, 1 to 3 spatial axes.
+/// - `weight`: `[M, C / groups, kernel...]`.
+/// - `bias`: `[M]`.
 /// - Throws: `ShapeError` when shapes or element types do not fit.
 public func convolution(
     _ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, geometry: ConvolutionGeometry

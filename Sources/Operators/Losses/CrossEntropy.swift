@@ -3,12 +3,11 @@ import TensorCore
 
 /// Cross entropy between scores and labels: the negative log likelihood of the log-softmax.
 ///
-/// - Parameters:
-///   - logits: `[N, C, ...]`, or `[C]` for one sample.
-///   - labels: integers `[N, ...]`, each in `0 ..< C` or `ignoreIndex`.
-///   - weight: `[C]`, a factor for every class.
-///   - ignoreIndex: samples with this label count nothing.
-///   - labelSmoothing: ε in 0 ... 1; the target is 1 - ε for the label plus ε / C for every class.
+/// - `logits`: `[N, C, ...]`, or `[C]` for one sample.
+/// - `labels`: integers `[N, ...]`, each in `0 ..< C` or `ignoreIndex`.
+/// - `weight`: `[C]`, a factor for every class.
+/// - `ignoreIndex`: samples with this label count nothing.
+/// - `labelSmoothing`: ε in 0 ... 1; the target is 1 - ε for the label plus ε / C for every class.
 /// - Returns: a scalar, or `[N, ...]` without reduction. The mean is weighted by the weights of the labels.
 /// - Throws: `ShapeError` when shapes do not fit, a label is not a class, or ε is out of range.
 ///

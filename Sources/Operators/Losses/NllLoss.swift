@@ -137,11 +137,10 @@ struct NllLossGradient: DifferentiableFunction {
 
 /// Negative log likelihood of labels.
 ///
-/// - Parameters:
-///   - logProbabilities: `[N, C, ...]`, or `[C]` for one sample; what `logSoftmax(dim: 1)` gives.
-///   - labels: integers `[N, ...]`, each in `0 ..< C` or `ignoreIndex`.
-///   - weight: `[C]`, a factor for every class.
-///   - ignoreIndex: samples with this label count nothing.
+/// - `logProbabilities`: `[N, C, ...]`, or `[C]` for one sample; what `logSoftmax(dim: 1)` gives.
+/// - `labels`: integers `[N, ...]`, each in `0 ..< C` or `ignoreIndex`.
+/// - `weight`: `[C]`, a factor for every class.
+/// - `ignoreIndex`: samples with this label count nothing.
 /// - Returns: a scalar, or `[N, ...]` without reduction. The mean is weighted by the weights of the labels.
 /// - Throws: `ShapeError` when shapes do not fit or a label is not a class.
 ///

@@ -3,9 +3,8 @@ import CKernels
 extension NDArray {
     /// Matrix products of the last two axes, with NumPy's broadcasting over the others. ONNX MatMul, `torch.matmul`.
     ///
-    /// - Parameters:
-    ///   - a: `[.., M, K]`, or `[.., K, M]` when `transposeA`.
-    ///   - b: `[.., K, N]`, or `[.., N, K]` when `transposeB`.
+    /// - `a`: `[.., M, K]`, or `[.., K, M]` when `transposeA`.
+    /// - `b`: `[.., K, N]`, or `[.., N, K]` when `transposeB`.
     /// - Returns: `[.., M, N]`. Integers wrap; 16-bit floats are computed in `float32`.
     /// - Throws: `ShapeError` for fewer than two axes and for operands that do not fit.
     public static func matmul(
