@@ -116,11 +116,9 @@ extension ParameterPatternError: CustomStringConvertible {
         case .noMatch(let pattern, let closest, let scopes):
             let hint =
                 closest.isEmpty
-                ? "the outermost scopes are \(scopes.joined(separator: ", "))"
+                ? "the outermost scopes are \(scopes.joined(separator: ", "))."
                 : "did you mean \(closest.map { "'\($0)'" }.joined(separator: " or "))?"
-            return
-                "no parameter matches '\(pattern)': \(hint); finetune inspect MODEL (namedParameters() in Swift) lists "
-                + "every name"
+            return "no parameter matches '\(pattern)': \(hint) `finetune inspect MODEL` lists every name"
         case .tooFewLayers(let pattern, let layers):
             return "'\(pattern)' needs more layers with parameters than the model has: \(layers)"
         }

@@ -48,7 +48,7 @@ private let index = ParameterIndex(
         #expect(
             error.description == """
                 no parameter matches 'layr4.1.conv2': did you mean 'layer4.1.conv2' or 'layer4.0.conv2' or \
-                'layer4.10.conv2'?; finetune inspect MODEL (namedParameters() in Swift) lists every name
+                'layer4.10.conv2'? `finetune inspect MODEL` lists every name
                 """)
         let far = try #require(throws: ParameterPatternError.self) { try index.select(["classifier.6.weight"]) }
         #expect(far.description.contains("the outermost scopes are conv1, onnx::Conv_193"))

@@ -17,7 +17,7 @@ extension PictureDataset {
         let names = try FoundFiles.list(path).names
         let classes = names.filter { FileSystem.isFolder(FileSystem.join(path, $0)) }
         guard !classes.isEmpty else {
-            let found = names.isEmpty ? "nothing" : "\(names.count) file\(names.count == 1 ? "" : "s")"
+            let found = names.isEmpty ? "" : "\(names.count) file\(names.count == 1 ? "" : "s")"
             throw .noClasses(path, found: found)
         }
         return classes

@@ -104,7 +104,7 @@ public struct DatasetSplit: Sendable {
 public enum DatasetError: Error, Sendable, Hashable {
     case unreadable(String, why: String)
     case notFolder(String)
-    /// No class folders; `found` is what there is instead.
+    /// No class folders; `found` is what there is instead, empty for nothing.
     case noClasses(String, found: String)
     case noPictures(String)
     case emptyClasses(String, names: [String])
@@ -123,7 +123,9 @@ extension DatasetError: CustomStringConvertible {
         case .unreadable(let path, let why): "'\(path)' cannot be read: \(why)"
         case .notFolder(let path): "'\(path)' is not a folder; expected one that holds train/ and val/ or class folders"
         case .noClasses(let path, let found):
-            "'\(path)' holds no class folders, only \(found); expected one folder of pictures for each class"
+            found.isEmpty
+                ? "'\(path)' is empty; expected one folder of pictures for each class"
+                : "'\(path)' holds no class folders, only \(found); expected one folder of pictures for each class"
         case .noPictures(let path): "'\(path)' holds no JPEG or PNG pictures"
         case .emptyClasses(let path, let names):
             "'\(path)' has no JPEG or PNG pictures for \(quoted(names)); add some or remove the empty class"
