@@ -19,7 +19,7 @@ test: ## install what tests need, build and run them
 	@scripts/bootstrap test
 	$(SWIFT_TEST)
 
-check: lint test examples docs ## everything that continuous integration runs
+check: test lint examples docs ## everything that continuous integration runs
 
 .PHONY: lint
 lint: ## formatting and generated files
@@ -28,11 +28,10 @@ lint: ## formatting and generated files
 	scripts/generate-protobuf --check
 
 examples: ## build and run the examples, and a package outside of this tree that uses the library
-	@scripts/bootstrap build
 	scripts/check-examples
 	scripts/check-external-package
 
-docs: build ## make the library's documentation, run the commands of the documents
+docs: ## make the library's documentation, run the commands of the documents (after make test)
 	scripts/check-articles
 	scripts/documentation
 	scripts/check-commands
