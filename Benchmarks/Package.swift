@@ -4,7 +4,7 @@ import PackageDescription
 // A package of its own, so that users of the library never build it.
 let package = Package(
     name: "benchmarks",
-    dependencies: [.package(path: "..")],
+    dependencies: [.package(name: "finetune", path: "..")],
     targets: [
         .executableTarget(name: "recording", dependencies: [.product(name: "FineTune", package: "finetune")])
     ],
