@@ -38,6 +38,7 @@ extension Op {
             let scale = try required(inputs, 1, "Scale")
             let bias = optional(inputs, 2)
             let axis = try axis(axis, rank: x.rank)
+            try checkNormalized(x, by: scale, bias)
             if outputCount == 1 {
                 return [try apply(LayerNorm(axis: axis, epsilon: epsilon), x, scale, bias)]
             }

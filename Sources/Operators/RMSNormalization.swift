@@ -28,9 +28,11 @@ extension Op {
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
             let x = try required(inputs, 0, "X")
+            let scale = try required(inputs, 1, "scale")
+            try checkNormalized(x, by: scale)
             let axes = Array(try axis(axis, rank: x.rank)..<x.rank)
             let power = try x.square().averaged(over: axes, keepDims: true)
-            return [try x / (power + epsilon).sqrt() * required(inputs, 1, "scale")]
+            return [x / (power + epsilon).sqrt() * scale]
         }
 
         public static func samples() throws -> [OperatorSample] {

@@ -14,7 +14,7 @@ extension Op {
         init(_ attributes: ReductionAttributes) { self.attributes = attributes }
 
         func reduce(_ x: Tensor, _ axes: [Int], keepDims: Bool) throws -> Tensor {
-            try x.abs().summed(over: axes, keepDims: keepDims)
+            try apply(Op.Abs(), x).summed(over: axes, keepDims: keepDims)
         }
 
         public static func samples() throws -> [OperatorSample] { reductionSamples() }

@@ -42,8 +42,8 @@ extension Op {
                 indices: try required(inputs, 1, "indices").array, axis: try axis(axis, rank: x.rank))
             switch reduction {
             case .none: return [try apply(ElementScatter(gather: gather), x, updates)]
-            case .add: return [try x + apply(Adjoint(map: gather, inputShape: x.shape), updates)]
-            case .mul: return [try folded(x, gather, updates) { $0 * $1 }]
+            case .add: return [try apply(Op.Add(), x, apply(Adjoint(map: gather, inputShape: x.shape), updates))]
+            case .mul: return [try folded(x, gather, updates) { try apply(Op.Mul(), $0, $1) }]
             case .max: return [try folded(x, gather, updates) { try $0.extreme($1, isLarger: true) }]
             case .min: return [try folded(x, gather, updates) { try $0.extreme($1, isLarger: false) }]
             }

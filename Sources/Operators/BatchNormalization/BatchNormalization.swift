@@ -59,6 +59,7 @@ extension Op {
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
             let x = try required(inputs, 0, "X")
+            try checkNormalized(x)
             let layout = try layout(x.shape)
             let parameters = try Self.names.enumerated().map { index, name in
                 let values = try required(inputs, index + 1, name)

@@ -99,6 +99,16 @@ extension Operator {
         return value
     }
 
+    /// Refuses operands of a normalisation that are not floating-point of one type, or would stretch x.
+    func checkNormalized(_ x: Tensor, by factors: Tensor?...) throws {
+        guard x.dtype.isFloatingPoint else { throw failure("expected floating-point numbers, got \(x.dtype)") }
+        for case let factor? in factors
+        where factor.dtype != x.dtype || broadcastShape(x.shape, factor.shape) != x.shape {
+            throw failure(
+                "expected factors of \(x.dtype) that broadcast to \(x.shape), got \(factor.dtype) \(factor.shape)")
+        }
+    }
+
     /// The one integer that an input holds.
     func integer(_ input: NDArray, _ name: String) throws -> Int {
         guard input.dtype.isInteger, input.count == 1 else {
