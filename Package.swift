@@ -18,12 +18,14 @@ let package = Package(
         .target(
             name: "FineTune",
             dependencies: [
-                "Training", "ONNX", "Safetensors", "Files", "NN", "Optim", "GraphIR", "Operators", "Autograd", "Vision",
-                "TensorCore",
+                "Training", "Reports", "ONNX", "Safetensors", "Files", "NN", "Optim", "GraphIR", "Operators",
+                "Autograd",
+                "Vision", "TensorCore",
             ]),
 
         // From file to tape to file.
-        .target(name: "Training", dependencies: ["NN", "Optim", "Vision", "ONNX", "Safetensors"]),
+        .target(name: "Training", dependencies: ["NN", "Optim", "Vision", "ONNX", "Reports", "Safetensors"]),
+        .target(name: "Reports", dependencies: ["Vision", "Files", "CEvents"]),
         .target(name: "ONNX", dependencies: ["NN", "GraphIR", "COnnx", "Files", "Safetensors"]),
         .target(name: "NN", dependencies: ["Operators", "GraphIR"]),
         .target(name: "Optim", dependencies: ["NN", "Operators"]),
@@ -44,6 +46,7 @@ let package = Package(
             name: "CPicture", dependencies: ["CJPEG", "CPNG"],
             linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
         .target(name: "COnnx", dependencies: ["CProtobufC"]),
+        .target(name: "CEvents", dependencies: ["CProtobufC"]),
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
@@ -59,6 +62,7 @@ let package = Package(
         .testTarget(name: "VisionTests", dependencies: ["Vision", "CPicture", "Safetensors", "TestSupport"]),
         .testTarget(name: "FilesTests", dependencies: ["Files", "Safetensors", "TestSupport"]),
         .testTarget(name: "ONNXTests", dependencies: ["ONNX", "Safetensors", "TestSupport"]),
+        .testTarget(name: "ReportsTests", dependencies: ["Reports", "CEvents", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Safetensors", "TestSupport"]),
         .testTarget(name: "CommandTests", dependencies: ["FinetuneCommand", "TestSupport"]),
     ],

@@ -5,6 +5,7 @@
 @_exported import ONNX
 @_exported import Operators
 @_exported import Optim
+@_exported import Reports
 @_exported import Safetensors
 @_exported import TensorCore
 @_exported import Training

@@ -14,8 +14,9 @@ struct Finetune: ParsableCommand {
             Without a subcommand, 'train' is meant.
             """,
         subcommands: [
-            TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self, RunCommand.self,
-            BenchCommand.self,
+            TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DataCommand.self,
+            InspectCommand.self,
+            RunCommand.self, BenchCommand.self,
             ExportCommand.self, ApplyCommand.self, DiffCommand.self, OpsCommand.self,
         ],
         defaultSubcommand: TrainCommand.self)

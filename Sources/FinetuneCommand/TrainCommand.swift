@@ -66,6 +66,7 @@ struct TrainCommand: ParsableCommand {
                 format: "Training complete in %@. Best val accuracy %.4f (epoch %d).", duration(seconds),
                 summary.accuracy, summary.epoch))
         Console.line("Written: \(summary.output)")
+        Console.line("Report: \(summary.report)")
         if output.json {
             try Console.json(
                 Report(

@@ -79,8 +79,8 @@ public final class Trainer {
     public let optimizer: Optimizer
     public let scheduler: LearningRateScheduler
     public let options: Options
-    private let train: FeatureStream
-    private let val: FeatureStream
+    let train: FeatureStream
+    let val: FeatureStream
     private let unfreezing: GradualUnfreezing?
     private let lossFunction: CrossEntropyLoss
 
@@ -180,7 +180,15 @@ public final class Trainer {
         return place.statistics.result
     }
 
-    private func step(_ phase: Phase, _ batch: FeatureBatch) throws {
+    /// One step that belongs to no epoch; returns its loss. Weights stay as they are when a number is not finite.
+    func trainingStep(_ batch: FeatureBatch) throws -> Double {
+        let here = place
+        defer { place = here }
+        return try step(.train, batch)
+    }
+
+    @discardableResult
+    private func step(_ phase: Phase, _ batch: FeatureBatch) throws -> Double {
         optimizer.zeroGrad()
         let (loss, logits) = try setGradEnabled(phase == .train) {
             let logits = try model.logits(batch.features)
@@ -199,6 +207,7 @@ public final class Trainer {
         }
         let predictions = try logits.array.argMax(axis: 1, keepDims: false).integers()
         place.statistics.add(loss: value, predictions: predictions, labels: batch.labels)
+        return value
     }
 
     private func notFinite(_ value: NotFinite.Value, _ phase: Phase, _ batch: FeatureBatch) -> TrainingError {

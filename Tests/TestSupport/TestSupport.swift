@@ -1,6 +1,10 @@
 import Foundation
 import TensorCore
 
+#if canImport(FoundationXML)
+    import FoundationXML
+#endif
+
 /// Where tests find their files.
 public enum TestFiles {
     /// The package's folder.
@@ -47,4 +51,10 @@ public func relativeError(_ a: NDArray, _ b: NDArray) -> Double {
     let scale = y.map(abs).max() ?? 0
     let error = zip(x, y).map { abs($0 - $1) }.reduce(0) { $1.isNaN ? .infinity : max($0, $1) }
     return scale == 0 ? error : error / scale
+}
+
+/// Why `text` is not well-formed XML, or nil when it is.
+public func xmlError(_ text: String) -> String? {
+    let parser = XMLParser(data: Data(text.utf8))
+    return parser.parse() ? nil : "line \(parser.lineNumber): \(parser.parserError.map { "\($0)" } ?? "unknown")"
 }

@@ -53,4 +53,9 @@ int ft_png_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint32
 /// Releases what `ft_png_encode` returned.
 void ft_png_free(uint8_t *bytes);
 
+/// Encodes `height` rows of `width * channels` bytes as a baseline JPEG; channels is 1 or 3, quality 1 to 100. On success
+/// `out` holds `*out_size` bytes; `FT_CODEC_TOO_LARGE` when `capacity` is too small.
+int ft_jpeg_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, int quality, uint8_t *out,
+                   size_t capacity, size_t *out_size, ft_codec_error *error);
+
 #endif

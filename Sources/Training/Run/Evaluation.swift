@@ -40,9 +40,9 @@ public final class Predictor {
         try noGrad { try model.logits(try model.features(try loaded.input.arrange(images))) }.array
     }
 
-    /// Pictures of `folder`, its `val/` part where there is one. Throws `DatasetError`.
+    /// Pictures of a folder or list, its validation part where there is one. Throws `DatasetError`.
     public static func dataset(_ path: String) throws -> PictureDataset {
-        if [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) { return try PictureDataset.list(path) }
+        if [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) { return try DatasetSplit.listedPart(path) }
         return try DatasetSplit.validationPart(path)
     }
 
@@ -99,31 +99,52 @@ public final class Predictor {
     }
 
     /// One class with its probability.
-    public struct Guess: Sendable {
+    public struct Guess: Sendable, Encodable {
         public var name: String
         public var probability: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case name = "class"
+            case probability
+        }
     }
 
-    /// The `top` likeliest classes of each picture, by softmax. Throws `PictureError` for one that cannot be read.
-    public func predict(_ paths: [String], top: Int = 5) throws -> [[Guess]] {
+    /// A picture with its likeliest classes, the likeliest first.
+    public struct Prediction: Sendable, Encodable {
+        public var file: String
+        public var top: [Guess]
+    }
+
+    /// The `top` likeliest classes of each picture, by softmax, and the pictures that could not be read.
+    ///
+    /// Throws `PictureError` for the first of the latter unless `skipBadPictures`.
+    public func predict(
+        _ paths: [String], top: Int = 5, skipBadPictures: Bool = false,
+        onBatch: (Int, Int) throws -> Void = { _, _ in }
+    ) throws -> (predictions: [Prediction], skipped: [PictureError]) {
         let names = loaded.classes ?? (0..<loaded.classCount).map { "\($0)" }
         let dataset = PictureDataset(
             source: "pictures", classes: names, samples: paths.map { PictureSample(path: $0, label: 0) })
-        guard !paths.isEmpty else { return [] }
+        guard !paths.isEmpty else { return ([], []) }
         let loader = try BatchLoader(
             dataset, transform: loaded.preprocessing.evaluation(),
-            configuration: BatchLoader.Configuration(batchSize: 16, cacheBytes: 0))
-        var result: [[Guess]] = []
+            configuration: BatchLoader.Configuration(
+                batchSize: 16, cacheBytes: 0, badPictures: skipBadPictures ? .skip : .fail))
+        var result: [Prediction] = []
+        var done = 0
         let epoch = loader.epoch(0)
         while let batch = try epoch.next() {
             let probabilities = try logits(batch.images).softmax(axis: 1, log: false)
-            for row in 0..<batch.count {
+            for (row, index) in batch.indices.enumerated() {
                 let values = probabilities.rows(row..<row + 1).doubles()
                 let ranked = values.indices.sorted { (values[$1], $0) < (values[$0], $1) }
-                result.append(ranked.prefix(top).map { Guess(name: names[$0], probability: values[$0]) })
+                let guesses = ranked.prefix(top).map { Guess(name: names[$0], probability: values[$0]) }
+                result.append(Prediction(file: paths[index], top: guesses))
             }
+            done += 1
+            try onBatch(done, loader.batchCount)
         }
-        return result
+        return (result, loader.skipped)
     }
 }
 
@@ -134,6 +155,15 @@ extension DatasetSplit {
             return try DatasetSplit.imageFolder(root).val
         } catch DatasetError.missingValidation {
             return try PictureDataset.imageFolder(root)
+        }
+    }
+
+    /// The validation pictures of a list that says which they are, else all of it.
+    static func listedPart(_ path: String) throws -> PictureDataset {
+        do {
+            return try DatasetSplit.list(path).val
+        } catch DatasetError.missingValidation {
+            return try PictureDataset.list(path)
         }
     }
 }

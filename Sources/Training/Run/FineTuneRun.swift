@@ -43,6 +43,7 @@ public final class FineTuneRun {
         var notes = loaded.notes
         if let ignored = data.train.ignoredSummary { notes.append(ignored) }
         if let ignored = data.val.ignoredSummary { notes.append(ignored) }
+        notes += data.warnings()
 
         let module = loaded.imported.module
         head = try FineTuneRun.fitHead(settings, loaded, data.classes)
@@ -96,7 +97,7 @@ public final class FineTuneRun {
             guard [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) else {
                 return try DatasetSplit.imageFolder(path, valFraction: settings.valFraction, seed: settings.seed)
             }
-            return try PictureDataset.list(path).split(valFraction: settings.valFraction ?? 0.2, seed: settings.seed)
+            return try FineTuneRun.readList(path, settings)
         }
         let folder = defaultData(model: settings.model)
         guard FileManager.default.fileExists(atPath: folder) else {
@@ -104,6 +105,15 @@ public final class FineTuneRun {
                 "--data", "give a folder with train/ and val/ pictures (there is no '\(folder)' beside the model)")
         }
         return try DatasetSplit.imageFolder(folder, valFraction: settings.valFraction, seed: settings.seed)
+    }
+
+    /// A list that does not say which pictures are for validation gives a fifth of each class.
+    private static func readList(_ path: String, _ settings: RunSettings) throws -> DatasetSplit {
+        do {
+            return try DatasetSplit.list(path, valFraction: settings.valFraction, seed: settings.seed)
+        } catch DatasetError.missingValidation {
+            return try DatasetSplit.list(path, valFraction: 0.2, seed: settings.seed)
+        }
     }
 
     /// `models/resnet-tiny-data` for `models/resnet-tiny.onnx`.
@@ -165,6 +175,9 @@ extension RunSettings {
         try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
         try require(patience ?? 1 >= 1, "--patience", "\(patience ?? 0) is not a positive number of epochs")
         try require(threads >= 0, "--threads", "\(threads) is negative")
+        try require(
+            ["sgd", "adam", "adamw"].contains(optimizer), "--optimizer",
+            "'\(optimizer)' is not one of sgd, adam, adamw")
         try require(
             classWeights == nil || classWeights == "balanced", "--class-weights",
             "'\(classWeights ?? "")' is not 'balanced'")

@@ -1,11 +1,14 @@
 import Files
 import Foundation
 import ONNX
+import Reports
 import TensorCore
 
-/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it, `best.onnx`.
+/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it, `best.onnx`, `report.html` with
+/// `curves.svg` and `predictions.png`, and the history as events for TensorBoard.
 ///
-/// One process at a time works in it. Every file but `history.csv`, which checkpoints repeat, is replaced as a whole.
+/// One process at a time works in it. Every file but `history.csv` and the events, which checkpoints repeat, is replaced as
+/// a whole.
 public struct RunFolder: Sendable {
     public let path: String
     private let lock: FolderLock
@@ -13,6 +16,7 @@ public struct RunFolder: Sendable {
     /// What came out of a run.
     public struct Summary: Sendable {
         public var output: String
+        public var report: String
         public var accuracy: Double
         public var epoch: Int
     }
@@ -94,14 +98,16 @@ public struct RunFolder: Sendable {
         }
     }
 
-    /// Writes `history.csv` with `records` alone.
+    /// Writes `history.csv` and the events with `records` alone.
     public func write(_ records: [EpochRecord]) throws {
         let header = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds"
         try AtomicFile.write(([header] + records.map(row)).joined(separator: "\n") + "\n", to: history)
+        try EventFile.replace(in: path, with: records)
     }
 
-    /// Adds an epoch to `history.csv`.
+    /// Adds an epoch to `history.csv` and to the events.
     public func append(_ record: EpochRecord) throws {
+        try EventFile.last(in: path)?.append(record)
         guard let handle = FileHandle(forWritingAtPath: history) else {
             throw OutputError(path: history, reason: "cannot be written")
         }
@@ -146,7 +152,8 @@ public struct RunFolder: Sendable {
 
     // MARK: - Results
 
-    /// Writes `best.onnx` with the best weights so far; nil when there are none. The run's own weights stay as they are.
+    /// Writes `best.onnx` with the best weights so far, and the report; nil when there are none. The run's own weights stay
+    /// as they are.
     @discardableResult
     public func exportBest(_ run: FineTuneRun) throws -> Summary? {
         guard let best = run.trainer.best else { return nil }
@@ -155,7 +162,8 @@ public struct RunFolder: Sendable {
         let written = Result { try run.loaded.imported.write(to: bestModel, metadata: try run.metadata(best)) }
         try run.module.restore(current)
         try written.get()
-        return Summary(output: bestModel, accuracy: best.accuracy, epoch: best.epoch)
+        try RunReport(run)?.write(to: self)
+        return Summary(output: bestModel, report: "\(path)/report.html", accuracy: best.accuracy, epoch: best.epoch)
     }
 }
 

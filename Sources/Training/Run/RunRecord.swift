@@ -160,7 +160,7 @@ extension ModelFile {
 }
 
 /// `text` as one word of a shell.
-private func shellQuoted(_ text: String) -> String {
+func shellQuoted(_ text: String) -> String {
     let plain = text.utf8.allSatisfy { byte in
         Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber
             || "._-/:=,+".utf8.contains(byte)

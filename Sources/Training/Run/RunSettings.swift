@@ -132,13 +132,14 @@ extension RunSettings {
         }
     }
 
-    private func options() throws -> [String: OptionValue] {
+    /// Every setting that has a value, by its option's name without dashes.
+    func options() throws -> [String: OptionValue] {
         try JSONDecoder().decode([String: OptionValue].self, from: JSONEncoder().encode(self))
     }
 }
 
 /// The value of an option in JSON or YAML: a flag, a number or text, or several.
-private enum OptionValue: Decodable, Equatable {
+enum OptionValue: Decodable, Equatable {
     case flag(Bool)
     case text(String)
     case list([String])
@@ -157,6 +158,15 @@ private enum OptionValue: Decodable, Equatable {
             self = .list(list)
         } else {
             self = .text(try container.decode(String.self))
+        }
+    }
+
+    /// What a person reads.
+    var text: String {
+        switch self {
+        case .flag(let isSet): isSet ? "yes" : "no"
+        case .text(let text): text
+        case .list(let texts): texts.isEmpty ? "none" : texts.joined(separator: ", ")
         }
     }
 

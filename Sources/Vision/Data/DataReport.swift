@@ -8,6 +8,8 @@ public struct DataReport: Sendable {
     /// One part of the data: `train` or `val`.
     public struct Part: Sendable {
         public let name: String
+        /// The pictures looked at.
+        public let dataset: PictureDataset
         /// Readable and unreadable pictures of each class, in the order of `classes`.
         public let classCounts: [Int]
         public let ignored: [IgnoredFile]
@@ -46,6 +48,24 @@ public struct DataReport: Sendable {
         return Double(most) / Double(least)
     }
 
+    /// Looks at every picture of the folder or list at `path`, as training would divide it.
+    ///
+    /// Without validation pictures of its own and without `valFraction`, all pictures are one part called `data`.
+    /// Throws `DatasetError`.
+    public init(path: String, valFraction: Double? = nil, seed: UInt64 = 0, decoding: Bool = true) throws(DatasetError)
+    {
+        do {
+            self.init(try DatasetSplit.read(path, valFraction: valFraction, seed: seed), decoding: decoding)
+        } catch .missingValidation(_) {
+            let train = FileSystem.join(path, "train")
+            let whole =
+                !FileSystem.isFolder(path)
+                ? try PictureDataset.list(path)
+                : try PictureDataset.imageFolder(FileSystem.isFolder(train) ? train : path)
+            self.init(whole, decoding: decoding)
+        }
+    }
+
     /// Looks at every picture of `split` on all cores: headers, or with `decoding` every pixel.
     public init(_ split: DatasetSplit, decoding: Bool = true, limits: DecodeLimits = DecodeLimits()) {
         self.init(
@@ -62,42 +82,24 @@ public struct DataReport: Sendable {
         classes: [String], parts: [(name: String, dataset: PictureDataset)], decoding: Bool, limits: DecodeLimits
     ) {
         self.classes = classes
-        var reports: [Part] = []
-        var copies: [String: [Location]] = [:]
-        for (position, (name, dataset)) in parts.enumerated() {
+        self.parts = parts.map { name, dataset in
             let findings = parallelMap(dataset.count) { index in
                 Finding(dataset.samples[index].path, decoding: decoding, limits: limits)
             }
-            reports.append(Part(name: name, dataset: dataset, findings: findings))
-            for (sample, finding) in zip(dataset.samples, findings) {
-                guard let hash = finding.hash else { continue }
-                copies[hash, default: []].append(Location(part: position, label: sample.label, path: sample.path))
-            }
+            return Part(name: name, dataset: dataset, findings: findings)
         }
-        self.parts = reports
-        self.duplicates = copies.values.compactMap(Duplicate.init).sorted { a, b in
-            a.severity != b.severity ? a.severity < b.severity : FileSystem.precedes(a.paths[0], b.paths[0])
-        }
+        self.duplicates = Duplicate.all(in: parts.map(\.dataset), limits: limits)
     }
-}
-
-/// Where a picture was found.
-private struct Location {
-    var part: Int
-    var label: Int
-    var path: String
 }
 
 /// What was learned about one file.
 private struct Finding: Sendable {
-    var hash: String?
     var header: PictureHeader?
     var error: PictureError?
 
     init(_ path: String, decoding: Bool, limits: DecodeLimits) {
         do throws(PictureError) {
             let bytes = try FileBytes(picture: path, limits: limits)
-            hash = bytes.sha256()
             header = try PictureHeader(encoded: bytes, limits: limits)
             if decoding { _ = try Picture(encoded: bytes, mode: nil, limits: limits) }
         } catch {
@@ -109,6 +111,7 @@ private struct Finding: Sendable {
 extension DataReport.Part {
     fileprivate init(name: String, dataset: PictureDataset, findings: [Finding]) {
         self.name = name
+        self.dataset = dataset
         classCounts = dataset.classCounts
         ignored = dataset.ignored
         unreadable = findings.compactMap(\.error)
@@ -117,30 +120,8 @@ extension DataReport.Part {
     }
 }
 
-extension DataReport.Duplicate {
-    fileprivate init?(_ locations: [Location]) {
-        guard locations.count > 1 else { return nil }
-        if Set(locations.map(\.label)).count > 1 {
-            kind = .acrossClasses
-        } else if Set(locations.map(\.part)).count > 1 {
-            kind = .acrossParts
-        } else {
-            kind = .withinClass
-        }
-        paths = locations.map(\.path).sorted(by: FileSystem.precedes)
-    }
-
-    fileprivate var severity: Int {
-        switch kind {
-        case .acrossClasses: 0
-        case .acrossParts: 1
-        case .withinClass: 2
-        }
-    }
-}
-
 /// `transform(0) ... transform(count - 1)` on all cores.
-private func parallelMap<T: Sendable>(_ count: Int, _ transform: @Sendable (Int) -> T) -> [T] {
+func parallelMap<T: Sendable>(_ count: Int, _ transform: @Sendable (Int) -> T) -> [T] {
     let results = Mutex([T?](repeating: nil, count: count))
     DispatchQueue.concurrentPerform(iterations: count) { index in
         let value = transform(index)

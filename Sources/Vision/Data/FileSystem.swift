@@ -13,6 +13,7 @@ enum FileSystem {
         var kind: Kind
         var device: UInt64
         var inode: UInt64
+        var byteCount: Int
     }
 
     struct Failure: Error {
@@ -26,7 +27,7 @@ enum FileSystem {
         let mode = info.st_mode & S_IFMT
         return Status(
             kind: mode == S_IFDIR ? .folder : mode == S_IFREG ? .file : .other, device: UInt64(info.st_dev),
-            inode: UInt64(info.st_ino))
+            inode: UInt64(info.st_ino), byteCount: Int(info.st_size))
     }
 
     static func isFolder(_ path: String) -> Bool { (try? status(path))?.kind == .folder }

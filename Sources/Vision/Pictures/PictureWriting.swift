@@ -20,6 +20,23 @@ extension Picture {
         return Array(UnsafeBufferPointer(start: encoded, count: count))
     }
 
+    /// The picture as a JPEG file's bytes; `quality` is libjpeg's, 1 to 100.
+    ///
+    /// Throws `PictureError` when memory runs out; `name` is what it calls the picture.
+    public func jpegData(quality: Int = 85, name: String = "JPEG") throws(PictureError) -> [UInt8] {
+        var error = ft_codec_error()
+        // Noise at the best quality takes more than the samples themselves, never twice as much.
+        let bytes = withSamples { source in
+            [UInt8](unsafeUninitializedCapacity: 4096 + 2 * byteCount) { out, count in
+                _ = ft_jpeg_encode(
+                    source.baseAddress, UInt32(width), UInt32(height), UInt32(channels), CInt(quality),
+                    out.baseAddress, out.count, &count, &error)
+            }
+        }
+        if let reason = PictureError.Reason(error) { throw PictureError(path: name, reason: reason) }
+        return bytes
+    }
+
     /// Writes the picture as a PNG file, replacing what was there only once all bytes are written.
     public func writePNG(to path: String, compression: Int = 6) throws(PictureError) {
         let bytes = try pngData(compression: compression, name: path)

@@ -1,0 +1,48 @@
+import Foundation
+
+/// How predictions are written.
+public enum PredictionFormat: String, CaseIterable, Sendable {
+    /// `ant.jpg: ants 0.9876, bees 0.0124`.
+    case text
+    /// A header and a row for each picture, fields quoted where they must be (RFC 4180).
+    case csv
+    /// A JSON object for each picture.
+    case jsonl
+
+    /// A line for each of `predictions`, before them the header of a CSV file.
+    ///
+    /// - Parameter top: guesses per picture, which decides the columns of CSV.
+    public func lines(_ predictions: [Predictor.Prediction], top: Int) throws -> [String] {
+        switch self {
+        case .text:
+            return predictions.map { prediction in
+                let guesses = prediction.top.map { String(format: "%@ %.4f", $0.name, $0.probability) }
+                return "\(prediction.file): \(guesses.joined(separator: ", "))"
+            }
+        case .csv:
+            let more = top > 1 ? (2...top).flatMap { ["class_\($0)", "probability_\($0)"] } : []
+            let header = (["file", "class", "probability"] + more).joined(separator: ",")
+            return [header]
+                + predictions.map { prediction in
+                    let guesses = prediction.top.flatMap { [$0.name, "\($0.probability)"] }
+                    return DelimitedRow.csv([prediction.file] + guesses)
+                }
+        case .jsonl:
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return try predictions.map { String(decoding: try encoder.encode($0), as: UTF8.self) }
+        }
+    }
+}
+
+/// A row of comma-separated text.
+enum DelimitedRow {
+    /// Fields are quoted where they must be (RFC 4180).
+    static func csv(_ fields: [String]) -> String {
+        fields.map { text in
+            let isPlain = !text.utf8.contains { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }
+            return isPlain ? text : "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+        }
+        .joined(separator: ",")
+    }
+}

@@ -1,0 +1,44 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Finding pictures that have no labels.
+public enum PictureFiles {
+    /// The files meant by `paths`: a folder stands for every JPEG and PNG below it, `*`, `?` and `[...]` are matched
+    /// against names where no file is called so; order as given, names sorted within.
+    ///
+    /// Throws `DatasetError` for a folder without pictures and a pattern without matches. A file that does not exist is
+    /// returned as it is.
+    public static func find(_ paths: [String]) throws(DatasetError) -> [String] {
+        var files: [String] = []
+        for path in paths {
+            switch (try? FileSystem.status(path))?.kind {
+            case .folder: files += try pictures(below: path)
+            case nil where path.contains { "*?[".contains($0) }:
+                let matches = matches(of: path)
+                guard !matches.isEmpty else { throw .unreadable(path, why: "no file matches") }
+                for match in matches {
+                    files += FileSystem.isFolder(match) ? try pictures(below: match) : [match]
+                }
+            default: files.append(path)
+            }
+        }
+        return files
+    }
+
+    private static func pictures(below folder: String) throws(DatasetError) -> [String] {
+        let found = try FoundFiles(below: folder).pictures
+        guard !found.isEmpty else { throw .noPictures(folder) }
+        return found
+    }
+
+    private static func matches(of pattern: String) -> [String] {
+        var list = glob_t()
+        defer { globfree(&list) }
+        guard glob(pattern, 0, nil, &list) == 0 else { return [] }
+        let names = (0..<Int(list.gl_pathc)).compactMap { list.gl_pathv[$0].map { String(cString: $0) } }
+        return names.sorted(by: FileSystem.precedes)
+    }
+}
