@@ -14,7 +14,8 @@ struct Finetune: ParsableCommand {
             Without a subcommand, 'train' is meant.
             """,
         subcommands: [
-            TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DataCommand.self,
+            TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DataCommand.self, SweepCommand.self,
+            LRFindCommand.self,
             InspectCommand.self,
             RunCommand.self, BenchCommand.self,
             ExportCommand.self, ApplyCommand.self, DiffCommand.self, OpsCommand.self,
