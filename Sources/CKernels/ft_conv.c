@@ -13,7 +13,7 @@ ft_conv_algorithm ft_conv_choose(const ft_conv_shape *s, int threads) {
         bool depthwise = s->groups == s->in_channels && s->groups == s->out_channels;
         return depthwise ? FT_CONV_DEPTHWISE : FT_CONV_IM2COL;
     }
-    if (prefers_winograd(s, true)) return FT_CONV_WINOGRAD;
+    if (prefers_winograd(s, true)) return is_wide(s, true) ? FT_CONV_WINOGRAD_WIDE : FT_CONV_WINOGRAD;
     return has_few_channels(s) ? FT_CONV_FEW_CHANNELS : FT_CONV_DIRECT;
 }
 
@@ -23,6 +23,7 @@ const char *ft_conv_algorithm_name(ft_conv_algorithm algorithm) {
     case FT_CONV_DIRECT: return "implicit GEMM";
     case FT_CONV_FEW_CHANNELS: return "implicit GEMM, few channels";
     case FT_CONV_WINOGRAD: return "Winograd F(4x4, 3x3)";
+    case FT_CONV_WINOGRAD_WIDE: return "Winograd F(4x4, 3x3), wide";
     case FT_CONV_DEPTHWISE: return "depthwise direct";
     }
     return "unknown";
@@ -34,11 +35,16 @@ bool ft_conv_reads_blocked(ft_conv_algorithm algorithm) {
 
 bool ft_conv_writes_blocked(ft_conv_algorithm algorithm) { return algorithm != FT_CONV_IM2COL; }
 
+bool ft_conv_reads_plain_weights(ft_conv_algorithm algorithm) {
+    return algorithm == FT_CONV_IM2COL || algorithm == FT_CONV_WINOGRAD_WIDE;
+}
+
 size_t ft_conv_packed_floats(const ft_conv_shape *s, ft_conv_algorithm algorithm) {
     ptrdiff_t taps = plane_of(s->kernel);
     ft_winograd_shape winograd = winograd_shape(s, s->batch);
     switch (algorithm) {
-    case FT_CONV_IM2COL: return (size_t)(s->out_channels * (s->in_channels / s->groups) * taps);
+    case FT_CONV_IM2COL:
+    case FT_CONV_WINOGRAD_WIDE: return (size_t)(s->out_channels * (s->in_channels / s->groups) * taps);
     case FT_CONV_DIRECT:
     case FT_CONV_FEW_CHANNELS: return (size_t)(s->in_channels * taps * ft_round_up(s->out_channels, FT_BLOCK));
     case FT_CONV_WINOGRAD: return (size_t)ft_winograd_weight_floats(&winograd);
@@ -52,7 +58,8 @@ void ft_conv_pack(
     const ft_conv_kernels *kernels = ft_conv_kernels_get();
     ptrdiff_t taps = plane_of(s->kernel);
     switch (algorithm) {
-    case FT_CONV_IM2COL: memcpy(packed, w, ft_conv_packed_floats(s, algorithm) * sizeof(float)); break;
+    case FT_CONV_IM2COL:
+    case FT_CONV_WINOGRAD_WIDE: memcpy(packed, w, ft_conv_packed_floats(s, algorithm) * sizeof(float)); break;
     case FT_CONV_FEW_CHANNELS: ft_unrolled_pack(s, kernels, w, packed); break;
     case FT_CONV_DIRECT: {
         ft_direct_weights all = {.shape = direct_shape(s, s->batch), .packed = packed};
@@ -81,7 +88,9 @@ static const ft_finish no_finish;
 /// The algorithm when the weights are packed for one call only.
 static ft_conv_algorithm choose_unpacked(const ft_conv_shape *s, int threads) {
     ft_conv_algorithm algorithm = ft_conv_choose(s, threads);
-    return algorithm == FT_CONV_WINOGRAD && !prefers_winograd(s, false) ? FT_CONV_DIRECT : algorithm;
+    if (algorithm != FT_CONV_WINOGRAD && algorithm != FT_CONV_WINOGRAD_WIDE) return algorithm;
+    if (!prefers_winograd(s, false)) return FT_CONV_DIRECT;
+    return is_wide(s, false) ? FT_CONV_WINOGRAD_WIDE : FT_CONV_WINOGRAD;
 }
 
 typedef struct {
@@ -97,10 +106,13 @@ static run_memory lay_out_run(
         m.scratch = take(a, (ptrdiff_t)(ft_im2col_workspace(s, threads, sizeof(float)) / sizeof(float)));
         return m;
     }
-    if (algorithm == FT_CONV_WINOGRAD) {
+    if (algorithm == FT_CONV_WINOGRAD || algorithm == FT_CONV_WINOGRAD_WIDE) {
         ft_winograd_shape winograd = winograd_shape(s, s->batch);
         m.bias = take(a, ft_round_up(s->out_channels, FT_BLOCK));
-        m.scratch = take(a, ft_winograd_scratch(&winograd, kernels, threads) * threads);
+        bool wide = algorithm == FT_CONV_WINOGRAD_WIDE;
+        m.scratch = take(
+            a, wide ? ft_winograd_wide_scratch(&winograd, kernels, threads)
+                    : ft_winograd_scratch(&winograd, kernels, threads) * threads);
         return m;
     }
     ptrdiff_t in = copied_floats(s, form_of_input(algorithm, x_blocked));
@@ -206,6 +218,13 @@ void ft_conv_run(
             &winograd, ft_conv_kernels_get(), x, x_blocked, packed, &finish, y, y_blocked, m.scratch, threads);
         return;
     }
+    if (algorithm == FT_CONV_WINOGRAD_WIDE) {
+        ft_winograd_shape winograd = winograd_shape(s, s->batch);
+        ft_winograd_weights weights = {packed, s->in_channels * TAPS, TAPS, false};
+        ft_winograd_wide_run(
+            &winograd, ft_conv_kernels_get(), x, x_blocked, &weights, &finish, y, y_blocked, m.scratch, threads);
+        return;
+    }
     input_form form = form_of_input(algorithm, x_blocked);
     ptrdiff_t in_plane = plane_of(s->input), out_plane = plane_of(s->output);
     ptrdiff_t in_image = x_blocked ? blocked_floats(s->in_channels, in_plane) : s->in_channels * in_plane;
@@ -225,25 +244,53 @@ void ft_conv_run(
     }
 }
 
-static float *lay_out_forward(const ft_conv_shape *s, int threads, arena *a) {
-    ft_conv_algorithm algorithm = choose_unpacked(s, threads);
-    float *packed = take(a, (ptrdiff_t)ft_conv_packed_floats(s, algorithm));
-    lay_out_run(s, algorithm, false, false, threads, a);
+/// Weights packed for one call, where the algorithm does not take them as they are, and the memory of `ft_conv_run`.
+static float *lay_out_forward(
+    const ft_conv_shape *s, ft_conv_algorithm algorithm, bool x_blocked, bool y_blocked, int threads, arena *a) {
+    bool plain = ft_conv_reads_plain_weights(algorithm);
+    float *packed = take(a, plain ? 0 : (ptrdiff_t)ft_conv_packed_floats(s, algorithm));
+    arena run = *a;
+    lay_out_run(s, algorithm, x_blocked, y_blocked, threads, &run);
+    if (a->base == NULL) *a = run;
     return packed;
+}
+
+static void run_unpacked(
+    const ft_conv_shape *s, ft_conv_algorithm algorithm, const float *x, bool x_blocked, const float *w,
+    const ft_conv_epilogue *epilogue, float *y, bool y_blocked, void *workspace, int threads) {
+    arena a = {workspace, 0};
+    float *packed = lay_out_forward(s, algorithm, x_blocked, y_blocked, threads, &a);
+    bool plain = ft_conv_reads_plain_weights(algorithm);
+    if (!plain) ft_conv_pack(s, algorithm, w, packed, threads);
+    ft_conv_run(
+        s, algorithm, x, x_blocked, plain ? w : packed, epilogue, y, y_blocked, a.base + a.used, threads);
 }
 
 size_t ft_conv_forward_workspace_f32(const ft_conv_shape *s, int threads) {
     arena a = {0};
-    lay_out_forward(s, threads, &a);
+    lay_out_forward(s, choose_unpacked(s, threads), false, false, threads, &a);
     return a.used;
 }
 
 void ft_conv_forward_f32(
     const ft_conv_shape *s, const float *x, const float *w, const ft_conv_epilogue *epilogue, float *y,
     void *workspace, int threads) {
+    run_unpacked(s, choose_unpacked(s, threads), x, false, w, epilogue, y, false, workspace, threads);
+}
+
+ft_conv_algorithm ft_conv_choose_blocked(const ft_conv_shape *s, bool x_blocked, int threads) {
     ft_conv_algorithm algorithm = choose_unpacked(s, threads);
-    arena a = {workspace, 0};
-    float *packed = take(&a, (ptrdiff_t)ft_conv_packed_floats(s, algorithm));
-    ft_conv_pack(s, algorithm, w, packed, threads);
-    ft_conv_run(s, algorithm, x, false, packed, epilogue, y, false, a.base + a.used, threads);
+    return algorithm == FT_CONV_FEW_CHANNELS && x_blocked ? FT_CONV_DIRECT : algorithm;
+}
+
+size_t ft_conv_forward_blocked_workspace_f32(const ft_conv_shape *s, bool x_blocked, int threads) {
+    arena a = {0};
+    lay_out_forward(s, ft_conv_choose_blocked(s, x_blocked, threads), x_blocked, true, threads, &a);
+    return a.used;
+}
+
+void ft_conv_forward_blocked_f32(
+    const ft_conv_shape *s, const float *x, bool x_blocked, const float *w, float *y, void *workspace, int threads) {
+    run_unpacked(
+        s, ft_conv_choose_blocked(s, x_blocked, threads), x, x_blocked, w, NULL, y, true, workspace, threads);
 }

@@ -5,7 +5,7 @@
 
 // Convolutions of images whose channels are blocked: [image][channel block][row][column][FT_BLOCK].
 
-enum { FT_MAX_TAPS = 64 };
+enum { FT_MAX_TAPS = FT_MAX_BLOCKED_TAPS };
 
 /// Where a product's rows are read and written. Row (n, i, j) sums over taps t the input at
 /// (i * step[0] + tap[t][0], j * step[1] + tap[t][1]), zero outside, and is stored at
@@ -96,12 +96,38 @@ void ft_winograd_run(
     const ft_winograd_shape *shape, const ft_conv_kernels *kernels, const float *x, bool x_blocked, const float *packed,
     const ft_finish *finish, float *y, bool y_blocked, float *scratch, int threads);
 
-/// Gradient of the weight, [out channel][in channel][3][3]. x and grad_output are [image][channel][row][column], not
-/// blocked. `scratch` holds `ft_winograd_grad_weight_scratch` floats per thread.
-ptrdiff_t ft_winograd_grad_weight_scratch(const ft_winograd_shape *shape);
+/// Floats from point to point of `floats` transformed ones. The points of a tile are written together: a stride that is a
+/// multiple of a page would put them all into the same few lines of the cache.
+static inline ptrdiff_t ft_winograd_point_stride(ptrdiff_t floats) {
+    return ft_round_up(floats, 4 * FT_BLOCK) + FT_BLOCK;
+}
+
+/// As `ft_winograd_run` with weights w[out * out_stride + in * in_stride + tap], turned by 180 degrees with `rotate`: they
+/// are transformed a few output channels at a time, for weights that would not stay in a cache. `scratch` holds
+/// `ft_winograd_wide_scratch` floats for all threads.
+typedef struct {
+    const float *w;
+    ptrdiff_t out_stride, in_stride;
+    bool rotate;
+} ft_winograd_weights;
+ptrdiff_t ft_winograd_wide_scratch(const ft_winograd_shape *shape, const ft_conv_kernels *kernels, int threads);
+void ft_winograd_wide_run(
+    const ft_winograd_shape *shape, const ft_conv_kernels *kernels, const float *x, bool x_blocked,
+    const ft_winograd_weights *weights, const ft_finish *finish, float *y, bool y_blocked, float *scratch, int threads);
+
+/// Images of one operand: blocked or [image][channel][row][column].
+typedef struct {
+    const float *data;
+    bool blocked;
+    ptrdiff_t channels, height, width;
+} ft_winograd_image;
+
+/// Gradient of the weight, [out channel][in channel][3][3]. `scratch` holds `ft_winograd_grad_weight_scratch` floats for
+/// all threads.
+ptrdiff_t ft_winograd_grad_weight_scratch(const ft_winograd_shape *shape, int threads);
 void ft_winograd_grad_weight(
-    const ft_winograd_shape *shape, const ft_conv_kernels *kernels, const float *x, const float *grad_output,
-    float *grad_weight, float *scratch, int threads);
+    const ft_winograd_shape *shape, const ft_conv_kernels *kernels, const float *x, bool x_blocked,
+    const float *grad_output, bool grad_blocked, float *grad_weight, float *scratch, int threads);
 /// Floats of scratch memory per thread of `ft_direct_grad_weight_store`.
 ptrdiff_t ft_grad_weight_store_scratch(int taps);
 

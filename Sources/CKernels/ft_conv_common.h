@@ -4,13 +4,12 @@
 // What forward and gradients share: scratch memory, slices of images, and the shapes of the blocked algorithms.
 #include "ft_conv_blocked.h"
 #include "ft_conv_im2col.h"
+#include "ft_conv_winograd.h"
 
 /// Blocked copies of a slice of images should stay in the caches.
 enum { SLICE_BYTES = 6 * 1024 * 1024 };
 /// Fewer input channels than this would mostly be filling in the blocked layout.
 enum { FEW_CHANNELS = 12 };
-/// Of a 3x3 kernel.
-enum { TAPS = 9 };
 
 static inline ptrdiff_t plane_of(const ptrdiff_t *spatial) { return spatial[0] * spatial[1] * spatial[2]; }
 
@@ -57,16 +56,23 @@ static inline bool fits_winograd(const ft_conv_shape *s) {
     return is_image(s) && s->groups == 1 && s->in_channels >= FT_BLOCK && s->out_channels >= FT_BLOCK;
 }
 
+/// Floats of transformed weights from which on they are transformed anew at each use, where they are packed once and
+/// where they are not.
+enum { WIDE_PACKED = 2 << 20, WIDE_UNPACKED = 1 << 20 };
+
+static inline bool is_wide(const ft_conv_shape *s, bool packed) {
+    return s->in_channels * s->out_channels * FT_WINOGRAD_POINTS > (packed ? WIDE_PACKED : WIDE_UNPACKED);
+}
+
 /// Estimates both algorithms per pair of channels, in nanoseconds of a core with AVX-512; only the ratio matters.
-/// Winograd saves products and costs larger weights, which must be written and read when they are not `packed` yet.
+/// Winograd saves products and costs transforms of its weights, unless they are `packed`.
 static inline bool prefers_winograd(const ft_conv_shape *s, bool packed) {
     if (!fits_winograd(s)) return false;
     double positions = (double)(s->batch * plane_of(s->output));
     double tiles = (double)(s->batch * ft_divide_up(s->output[1], 4) * ft_divide_up(s->output[2], 4));
-    bool large = s->in_channels * s->out_channels * FT_WINOGRAD_POINTS * (ptrdiff_t)sizeof(float) > 6 << 20;
     double direct = 0.15 * positions + (packed ? 0 : 5);
     // A product tile has 14 rows even if fewer are needed.
-    double winograd = 0.87 * (double)ft_round_up((ptrdiff_t)tiles, 14) + (packed ? 0 : large ? 25 : 12);
+    double winograd = 0.87 * (double)ft_round_up((ptrdiff_t)tiles, 14) + (packed && !is_wide(s, true) ? 0 : 10);
     return winograd < direct;
 }
 

@@ -4,6 +4,8 @@
 #include "CKernels.h"
 #include "ft_cpu.h"
 
+#include <stdint.h>
+
 /// Channels travel in blocks of this many: a blocked image is [channel block][position][FT_BLOCK], the last block
 /// filled up with zeros.
 enum { FT_BLOCK = 16 };
@@ -127,6 +129,22 @@ typedef struct {
     void (*mean)(const float *x, ptrdiff_t positions, float *mean);
     /// y = clip(a + b), `count` a multiple of 16.
     void (*add)(const float *a, const float *b, ptrdiff_t count, const ft_finish *finish, float *y);
+
+    /// Mean over [positions][16], and the sum of squared distances from it.
+    void (*moments)(const float *x, ptrdiff_t positions, float *mean, float *squares);
+    /// The functions of ft_affine.h for one block: `sum` points at its images and channels.
+    void (*affine_sum)(const ft_affine_sum *sum, ptrdiff_t positions, float *y);
+    void (*affine_gradient_sums)(
+        const ft_affine_sum *sum, float *g, bool store, const float *mean, ptrdiff_t positions, float *total,
+        float *product);
+    void (*affine_gradient)(
+        const ft_affine_sum *sum, const float *g, const float *mean, const float *shift, const float *slope,
+        ptrdiff_t positions, float *x0);
+
+    /// As `max_pool` for a whole plane, and the kernel position of each maximum.
+    void (*max_pool_places)(const ft_conv_shape *shape, const float *x, float *y, uint8_t *places);
+    /// x = g added up at the places, zero elsewhere.
+    void (*max_pool_gradient)(const ft_conv_shape *shape, const uint8_t *places, const float *g, float *x);
 } ft_conv_kernels;
 
 /// The kernels for this CPU.

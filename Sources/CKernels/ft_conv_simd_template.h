@@ -550,6 +550,8 @@ static void add(const float *a, const float *b, ptrdiff_t count, const ft_finish
     }
 }
 
+#include "ft_affine_template.h"
+
 const ft_conv_kernels TABLE = {
     .rows = ROWS,
     .columns = VECTORS * FT_BLOCK,
@@ -571,4 +573,10 @@ const ft_conv_kernels TABLE = {
     .max_pool = max_pool,
     .mean = mean,
     .add = add,
+    .moments = moments,
+    .affine_sum = affine_sum,
+    .affine_gradient_sums = affine_gradient_sums,
+    .affine_gradient = affine_gradient,
+    .max_pool_places = max_pool_places,
+    .max_pool_gradient = max_pool_gradient,
 };

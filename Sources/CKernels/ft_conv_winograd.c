@@ -2,11 +2,10 @@
 // 36 products of transformed tiles instead of 144 per 4 x 4 outputs.
 //
 // V: [point][in block][tile][16], U: [point][panel][in channel][columns], M: [point][tile][out channel]
-#include "ft_conv_blocked.h"
+#include "ft_conv_winograd.h"
 
 #include <string.h>
 
-enum { TILE = 4 };
 /// V of a task should fit into half of the L2 cache.
 enum { TASK_BYTES = 600 * 1024 };
 /// Tiles per task at least, so that transformed weights, which come from further away, are used often enough.
@@ -24,8 +23,10 @@ typedef struct {
     /// Output panels per task and number of such splits.
     ptrdiff_t panel_step, panel_tasks, panels;
     ptrdiff_t in_blocks, out_blocks;
-    /// Floats of V, M, and one block's rows of a planar input and output; and of all, per thread.
-    ptrdiff_t v, m, in_rows, out_rows, scratch;
+    /// Floats from point to point of V and M.
+    ptrdiff_t v_point, m_point;
+    /// Floats of V, M, and one block's rows of a planar image; and of all, per thread.
+    ptrdiff_t v, m, rows, scratch;
 } winograd_plan;
 
 static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b) { return b == 0 ? a : common_divisor(b, a % b); }
@@ -50,12 +51,12 @@ static winograd_plan make_plan(const ft_winograd_shape *s, const ft_conv_kernels
     p.panel_step = ft_divide_up(p.panels, p.panel_tasks);
     p.panel_tasks = ft_divide_up(p.panels, p.panel_step);
 
-    // A task's rows may come from as many images.
-    p.v = FT_WINOGRAD_POINTS * p.in_blocks * p.tiles * FT_BLOCK;
-    p.m = FT_WINOGRAD_POINTS * p.tiles * kernels->columns;
-    p.in_rows = p.row_step * (TILE + 2) * s->in_width * FT_BLOCK;
-    p.out_rows = p.row_step * TILE * s->out_width * FT_BLOCK;
-    p.scratch = p.v + p.m + p.in_rows + p.out_rows;
+    p.v_point = ft_winograd_point_stride(p.in_blocks * p.tiles * FT_BLOCK);
+    p.m_point = ft_winograd_point_stride(p.tiles * kernels->columns);
+    p.v = FT_WINOGRAD_POINTS * p.v_point;
+    p.m = FT_WINOGRAD_POINTS * p.m_point;
+    p.rows = band_floats(p.row_step, ft_max(s->in_width, s->out_width));
+    p.scratch = p.v + p.m + p.rows;
     return p;
 }
 
@@ -119,85 +120,11 @@ typedef struct {
     const ft_winograd_shape *shape;
     const ft_conv_kernels *kernels;
     winograd_plan plan;
-    const float *x, *packed;
-    const ft_finish *finish;
-    float *y, *scratch;
-    bool x_blocked, y_blocked;
+    ft_winograd_image x;
+    const float *packed;
+    winograd_target y;
+    float *scratch;
 } run_job;
-
-/// Rows of tiles [first, last) of one image; `tile` is their first among the task's tiles.
-typedef struct {
-    ptrdiff_t image, first, last, tile;
-} tile_band;
-
-/// The band that begins at row `at` of rows [begin, end), counted through all images.
-static tile_band band_at(const winograd_plan *p, ptrdiff_t at, ptrdiff_t begin, ptrdiff_t end) {
-    ptrdiff_t image = at / p->tile_rows, first = at % p->tile_rows;
-    return (tile_band){image, first, ft_min(p->tile_rows, first + end - at), (at - begin) * p->tile_columns};
-}
-
-static void transform_input(const run_job *job, tile_band band, float *v, float *rows) {
-    const ft_winograd_shape *s = job->shape;
-    const winograd_plan *p = &job->plan;
-    ptrdiff_t plane = s->in_height * s->in_width, point_stride = p->in_blocks * p->tiles * FT_BLOCK;
-    // The input rows that the band reads; all of them where nothing is copied.
-    ptrdiff_t top = 0, height = s->in_height;
-    if (!job->x_blocked) {
-        top = ft_max(0, band.first * TILE - s->pad[0]);
-        height = ft_max(0, ft_min(s->in_height, band.last * TILE + 2 - s->pad[0]) - top);
-    }
-    for (ptrdiff_t block = 0; block < p->in_blocks; block++) {
-        const float *from = rows;
-        if (job->x_blocked) {
-            from = job->x + (band.image * p->in_blocks + block) * plane * FT_BLOCK;
-        } else {
-            ptrdiff_t channel = block * FT_BLOCK;
-            job->kernels->block(
-                job->x + (band.image * s->in_channels + channel) * plane + top * s->in_width, plane,
-                ft_min(FT_BLOCK, s->in_channels - channel), height * s->in_width, rows);
-        }
-        float *to = v + (block * p->tiles + band.tile) * FT_BLOCK;
-        for (ptrdiff_t row = band.first; row < band.last; row++) {
-            for (ptrdiff_t column = 0; column < p->tile_columns; column++, to += FT_BLOCK) {
-                job->kernels->winograd_input(
-                    from, height, s->in_width, row * TILE - s->pad[0] - top, column * TILE - s->pad[1], to,
-                    point_stride);
-            }
-        }
-    }
-}
-
-/// Writes one output block of a band. m: [point][tile][columns] of this block's panel.
-static void transform_output(const run_job *job, tile_band band, ptrdiff_t block, const float *m, float *rows) {
-    const ft_winograd_shape *s = job->shape;
-    const winograd_plan *p = &job->plan;
-    ptrdiff_t plane = s->out_height * s->out_width, columns = job->kernels->columns;
-    ptrdiff_t top = 0, height = s->out_height, channel = block * FT_BLOCK;
-    ft_finish finish = *job->finish, none = {0};
-    if (finish.bias != NULL) finish.bias += channel;
-    float *to = rows;
-    if (job->y_blocked) {
-        ptrdiff_t offset = (band.image * p->out_blocks + block) * plane * FT_BLOCK;
-        if (finish.residual != NULL) finish.residual += offset;
-        to = job->y + offset;
-    } else {
-        top = band.first * TILE;
-        height = ft_min(s->out_height, band.last * TILE) - top;
-    }
-    m += band.tile * columns;
-    for (ptrdiff_t row = band.first; row < band.last; row++) {
-        for (ptrdiff_t column = 0; column < p->tile_columns; column++, m += columns) {
-            job->kernels->winograd_output(
-                m, p->tiles * columns, to, height, s->out_width, row * TILE - top, column * TILE,
-                job->y_blocked ? &finish : &none);
-        }
-    }
-    if (job->y_blocked) return;
-    ptrdiff_t offset = (band.image * s->out_channels + channel) * plane + top * s->out_width;
-    if (finish.residual != NULL) finish.residual += offset;
-    job->kernels->unblock(
-        rows, ft_min(FT_BLOCK, s->out_channels - channel), height * s->out_width, job->y + offset, plane, &finish);
-}
 
 /// m[point][tile][columns] = V times one panel of U.
 static void multiply_panel(const run_job *job, ptrdiff_t panel, ptrdiff_t tiles, const float *v, float *m) {
@@ -213,11 +140,11 @@ static void multiply_panel(const run_job *job, ptrdiff_t panel, ptrdiff_t tiles,
         for (ptrdiff_t t = 0; t < tiles; t += kernels->rows) {
             const float *a[p->in_blocks];
             for (ptrdiff_t block = 0; block < p->in_blocks; block++) {
-                a[block] = v + ((point * p->in_blocks + block) * p->tiles + t) * FT_BLOCK;
+                a[block] = v + point * p->v_point + (block * p->tiles + t) * FT_BLOCK;
             }
             kernels->multiply(
-                p->in_blocks, inner, a, b, (int)width, t == 0 ? next : b, m + (point * p->tiles + t) * columns,
-                columns, false);
+                p->in_blocks, inner, a, b, (int)width, t == 0 ? next : b, m + point * p->m_point + t * columns, columns,
+                false);
         }
     }
 }
@@ -228,26 +155,32 @@ static void run_task(void *context, ptrdiff_t task, int thread) {
     ptrdiff_t begin = task / p->panel_tasks * p->row_step;
     ptrdiff_t end = ft_min(begin + p->row_step, job->shape->batch * p->tile_rows);
     ptrdiff_t first = task % p->panel_tasks * p->panel_step, last = ft_min(first + p->panel_step, p->panels);
-    float *v = job->scratch + (ptrdiff_t)thread * p->scratch, *m = v + p->v;
-    float *in_rows = m + p->m, *out_rows = in_rows + p->in_rows;
+    float *v = job->scratch + (ptrdiff_t)thread * p->scratch, *m = v + p->v, *rows = m + p->m;
     for (ptrdiff_t at = begin; at < end;) {
-        tile_band band = band_at(p, at, begin, end);
-        transform_input(job, band, v, in_rows);
+        tile_band band = band_at(p->tile_rows, p->tile_columns, at, begin, end);
+        for (ptrdiff_t block = 0; block < p->in_blocks; block++) {
+            transform_band(
+                job->kernels, &job->x, job->shape->pad, p->tile_columns, band, block,
+                v + (block * p->tiles + band.tile) * FT_BLOCK, p->v_point, rows);
+        }
         at += band.last - band.first;
     }
     // Rows that only fill up the last tile of the product kernel.
     ptrdiff_t tiles = (end - begin) * p->tile_columns, filled = ft_round_up(tiles, job->kernels->rows);
     for (ptrdiff_t i = 0; i < FT_WINOGRAD_POINTS * p->in_blocks && filled > tiles; i++) {
-        memset(v + (i * p->tiles + tiles) * FT_BLOCK, 0, (size_t)((filled - tiles) * FT_BLOCK) * sizeof(float));
+        float *fill = v + i / p->in_blocks * p->v_point + (i % p->in_blocks * p->tiles + tiles) * FT_BLOCK;
+        memset(fill, 0, (size_t)((filled - tiles) * FT_BLOCK) * sizeof(float));
     }
-    ptrdiff_t per_panel = job->kernels->columns / FT_BLOCK;
+    ptrdiff_t columns = job->kernels->columns, per_panel = columns / FT_BLOCK;
     for (ptrdiff_t panel = first; panel < last; panel++) {
         multiply_panel(job, panel, tiles, v, m);
         ptrdiff_t end_block = ft_min((panel + 1) * per_panel, p->out_blocks);
         for (ptrdiff_t block = panel * per_panel; block < end_block; block++) {
             for (ptrdiff_t at = begin; at < end;) {
-                tile_band band = band_at(p, at, begin, end);
-                transform_output(job, band, block, m + block % per_panel * FT_BLOCK, out_rows);
+                tile_band band = band_at(p->tile_rows, p->tile_columns, at, begin, end);
+                store_band(
+                    job->kernels, &job->y, p->tile_columns, band, block,
+                    m + band.tile * columns + block % per_panel * FT_BLOCK, p->m_point, columns, rows);
                 at += band.last - band.first;
             }
         }
@@ -258,7 +191,13 @@ void ft_winograd_run(
     const ft_winograd_shape *s, const ft_conv_kernels *kernels, const float *x, bool x_blocked, const float *packed,
     const ft_finish *finish, float *y, bool y_blocked, float *scratch, int threads) {
     run_job job = {
-        s, kernels, make_plan(s, kernels, threads), x, packed, finish, y, scratch, x_blocked, y_blocked,
+        .shape = s,
+        .kernels = kernels,
+        .plan = make_plan(s, kernels, threads),
+        .x = {x, x_blocked, s->in_channels, s->in_height, s->in_width},
+        .packed = packed,
+        .y = {y, y_blocked, s->out_channels, s->out_height, s->out_width, finish},
+        .scratch = scratch,
     };
     ft_parallel_for_threads(threads, job.plan.row_tasks * job.plan.panel_tasks, run_task, &job);
 }

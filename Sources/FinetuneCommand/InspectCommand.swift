@@ -9,10 +9,13 @@ struct InspectCommand: ParsableCommand {
     @Argument(help: "The ONNX file.") var model: String
     @Option(help: ArgumentHelp("Side of the square input, where the model leaves it open.", valueName: "pixels"))
     var imageSize: Int?
+    @Flag(help: "Also show how the frozen model runs: algorithm, shapes and buffers of each step.") var plan = false
+    @Option(help: ArgumentHelp("Pictures at a time that --plan is made for.", valueName: "count")) var batchSize = 32
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        let inspection = try Inspection(path: ModelOptions.resolve(model), imageSize: imageSize)
+        let inspection = try Inspection(
+            path: ModelOptions.resolve(model), imageSize: imageSize, planBatch: plan ? max(batchSize, 1) : nil)
         if !output.quiet { for line in inspection.lines { Console.line(line) } }
         if output.json { try Console.json(inspection) }
     }

@@ -32,7 +32,7 @@ final class ImageProgram: Sendable {
     let outputs: [ValueID]
     let segments: [Segment]
     let batch: Int
-    private let memory: PlanMemory
+    private let memory: PlanMemory<PlanValue>
     /// Values that hold the whole batch, because another segment reads them.
     private let wholeBatch: Set<PlanValue>
     private let idleMemory = Mutex<Storage?>(nil)
@@ -57,7 +57,7 @@ final class ImageProgram: Sendable {
 
     private static func planMemory(
         _ segments: [Segment], _ builder: ImageProgramBuilder
-    ) -> (PlanMemory, Set<PlanValue>) {
+    ) -> (PlanMemory<PlanValue>, Set<PlanValue>) {
         let external = Set((builder.inputs + builder.outputs).map { PlanValue(id: $0, layout: .planar) })
         var firstSegment: [PlanValue: Int] = [:]
         var lastUse: [PlanValue: (segment: Int, step: Int)] = [:]
@@ -71,7 +71,7 @@ final class ImageProgram: Sendable {
                 }
             }
         }
-        var memory = PlanMemory()
+        var memory = PlanMemory<PlanValue>()
         func bytes(_ value: PlanValue, _ segment: Segment) -> Int {
             let images = whole.contains(value) ? builder.batch : segment.sliceSize
             return images * elements(value, builder.imageShapes[value.id] ?? []) * 4
@@ -103,6 +103,14 @@ final class ImageProgram: Sendable {
 
     /// Bytes that a run uses beside its results and the kernels' scratch memory.
     var memoryBytes: Int { memory.byteCount }
+
+    /// Where a value lies in that memory; nil for inputs and results.
+    func offset(_ value: PlanValue) -> Int? { memory.offsets[value] }
+
+    /// Bytes of a value while `slice` images are at work.
+    func byteCount(_ value: PlanValue, slice: Int) -> Int {
+        (wholeBatch.contains(value) ? batch : slice) * ImageProgram.elements(value, imageShapes[value.id] ?? []) * 4
+    }
 
     // MARK: - Running
 

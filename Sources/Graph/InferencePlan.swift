@@ -64,6 +64,25 @@ public final class InferencePlan: Sendable {
         }
     }
 
+    /// What would run for inputs of these shapes. Throws as `run` does when a convolution does not fit.
+    public func describe(_ shapes: [ValueID: [Int]]) throws -> PlanDescription {
+        let prepared = try preparation(for: shapes.mapValues { NDArray(uninitialized: $0, dtype: .float32) })
+        let program = prepared.program
+        let rest = prepared.remaining.map { step -> PlanDescription.Step in
+            let (output, algorithm): (ValueID?, String) =
+                switch step {
+                case .node(let index): (graph.nodes[index].outputs.first ?? nil, graph.nodes[index].opType)
+                case .convolution(let convolution, let fused): (fused.output, convolution.algorithm)
+                case .addition(_, _, _, let output): (output, "Add")
+                }
+            return PlanDescription.Step(
+                output: output.map { graph.values[$0].name } ?? "", algorithm: algorithm, inputShape: [],
+                outputShape: [], window: nil, fused: [], slice: nil, weightBytes: 0, outputBytes: 0, offset: nil)
+        }
+        return PlanDescription(
+            batch: program.batch, steps: program.description + rest, bufferBytes: program.memoryBytes)
+    }
+
     private func perform(_ step: Remaining, _ known: inout [ValueID: NDArray]) throws {
         func value(_ id: ValueID) throws -> NDArray {
             guard let array = known[id] ?? constants[id] else {

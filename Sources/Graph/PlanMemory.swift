@@ -7,16 +7,18 @@ struct PlanValue: Hashable, Sendable {
 }
 
 /// Gives values that are not needed at the same time the same memory.
-struct PlanMemory: Sendable {
+public struct PlanMemory<Value: Hashable & Sendable>: Sendable {
     /// Byte offsets into the plan's memory.
-    private(set) var offsets: [PlanValue: Int] = [:]
-    private(set) var byteCount = 0
+    public private(set) var offsets: [Value: Int] = [:]
+    public private(set) var byteCount = 0
     /// Free ranges, by offset; neighbours are joined.
     private var free: [(offset: Int, size: Int)] = []
-    private var sizes: [PlanValue: Int] = [:]
+    private var sizes: [Value: Int] = [:]
+
+    public init() {}
 
     /// The smallest free range that fits, or new memory at the end.
-    mutating func allocate(_ value: PlanValue, byteCount size: Int) {
+    public mutating func allocate(_ value: Value, byteCount size: Int) {
         let size = (size + 63) / 64 * 64
         sizes[value] = size
         let fitting = free.indices.filter { free[$0].size >= size }.min { free[$0].size < free[$1].size }
@@ -38,7 +40,8 @@ struct PlanMemory: Sendable {
         }
     }
 
-    mutating func release(_ value: PlanValue) {
+    /// Frees a value's range; its offset stays on record.
+    public mutating func release(_ value: Value) {
         guard let offset = offsets[value], let size = sizes.removeValue(forKey: value), size > 0 else { return }
         let index = free.firstIndex { $0.offset > offset } ?? free.endIndex
         free.insert((offset, size), at: index)
@@ -53,7 +56,7 @@ struct PlanMemory: Sendable {
     }
 
     /// Lets `value` take over the memory of `other`, which is not needed any more.
-    mutating func rename(_ other: PlanValue, to value: PlanValue) {
+    public mutating func rename(_ other: Value, to value: Value) {
         offsets[value] = offsets[other]
         sizes[value] = sizes.removeValue(forKey: other)
     }

@@ -102,6 +102,12 @@ public final class GraphModule: Module {
         return known
     }
 
+    /// The module of the layer whose only node this is; nil for other nodes.
+    func layerModule(ofNode index: Int) -> Module? {
+        guard let position = layerOfNode[index], layers[position].nodes.count == 1 else { return nil }
+        return layerModules[position].module
+    }
+
     private func constant(_ id: ValueID, _ constants: [ValueID: NDArray]) -> Tensor? {
         parameter(of: id) ?? constants[id].map { Tensor($0) }
     }

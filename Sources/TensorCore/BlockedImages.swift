@@ -53,6 +53,26 @@ public struct BlockedMaxPool: Sendable {
         shape.batch = images
         ft_max_pool_blocked_f32(&shape, input, output, ft_get_num_threads())
     }
+
+    /// Whether `run(input:output:places:)` can number the elements of a window.
+    public var canKeepPlaces: Bool { shape.kernel.1 * shape.kernel.2 <= 255 }
+
+    /// As `run` for the whole batch; `places` gets each maximum's position in its window, one byte per element of the
+    /// output.
+    public func run(
+        input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, places: UnsafeMutablePointer<UInt8>
+    ) {
+        var shape = shape
+        ft_max_pool_places_blocked_f32(&shape, input, output, places, ft_get_num_threads())
+    }
+
+    /// The gradient of the input: `gradOutput` added up at the maxima, zero elsewhere.
+    public func gradient(
+        _ gradOutput: UnsafePointer<Float>, places: UnsafePointer<UInt8>, into gradInput: UnsafeMutablePointer<Float>
+    ) {
+        var shape = shape
+        ft_max_pool_gradient_blocked_f32(&shape, places, gradOutput, gradInput, ft_get_num_threads())
+    }
 }
 
 /// Mean over positions of blocked images; `y` becomes `[images, channels]`.

@@ -37,20 +37,29 @@ public struct PackedConvolution: Sendable {
         var shape = try geometry.kernelShape(input: inputShape, weight: weight.shape)
         let threads = Int32(Parallel.threadCount)
         let kernel = ft_conv_choose(&shape, threads)
-        var packed = NDArray(uninitialized: [ft_conv_packed_floats(&shape, kernel)], dtype: .float32)
-        weight.withElements(as: Float.self) { weight in
-            packed.withMutableElements(as: Float.self) { packed in
-                guard let weight = weight.baseAddress, let packed = packed.baseAddress else { return }
-                ft_conv_pack(&shape, kernel, weight, packed, threads)
+        if ft_conv_reads_plain_weights(kernel) {
+            packed = weight
+        } else {
+            var packed = NDArray(uninitialized: [ft_conv_packed_floats(&shape, kernel)], dtype: .float32)
+            weight.withElements(as: Float.self) { weight in
+                packed.withMutableElements(as: Float.self) { packed in
+                    guard let weight = weight.baseAddress, let packed = packed.baseAddress else { return }
+                    ft_conv_pack(&shape, kernel, weight, packed, threads)
+                }
             }
+            self.packed = packed
         }
-        self.packed = packed
         self.shape = shape
         self.kernel = kernel
     }
 
     /// Bytes of the packed weights.
     public var packedBytes: Int { packed.byteCount }
+
+    /// Sizes of the kernel, one per spatial axis.
+    public var kernelShape: [Int] {
+        Array([shape.kernel.0, shape.kernel.1, shape.kernel.2].suffix(geometry.spatialRank))
+    }
 
     /// Name of the algorithm that runs, for people.
     public var algorithm: String { String(cString: ft_conv_algorithm_name(kernel)) }

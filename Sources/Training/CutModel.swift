@@ -14,6 +14,7 @@ public final class CutModel {
     /// Values of everything constant on either side of the cut.
     private(set) var constants: [ValueID: NDArray] = [:]
     private var plan: InferencePlan
+    private let suffix: CompiledSuffix
     let input: ValueID
 
     /// Cuts `module` at its unfrozen parameters. Throws `GraphError` when a constant part of the graph cannot be computed.
@@ -22,6 +23,7 @@ public final class CutModel {
         input = try module.graph.pictureInput()
         cut = Cut()
         plan = InferencePlan(module.graph, nodes: [], constants: [:], results: [])
+        suffix = CompiledSuffix(module)
         try recut()
     }
 
@@ -42,7 +44,7 @@ public final class CutModel {
     /// Logits `[N, classes]` from the values at the boundary, recorded when grad mode is on.
     public func logits(_ features: [NDArray]) throws -> Tensor {
         let given = Dictionary(uniqueKeysWithValues: zip(cut.boundary, features.map { Tensor($0) }))
-        let known = try module.run(cut.suffix, given, constants: constants)
+        let known = try suffix.run(cut.suffix, given, constants: constants)
         guard let logits = known[module.logits] else { throw GraphError("the graph", "computed no logits") }
         // A head that keeps spatial axes of size 1 (a 1x1 convolution) still means one row of logits per picture.
         guard logits.rank != 2, let batch = logits.shape.first else { return logits }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdbool.h>
 
+#include "ft_affine.h"
 #include "ft_blas.h"
 #include "ft_conv.h"
 #include "ft_dtype.h"

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /// Sizes of a convolution over three spatial axes (depth, height, width); unused leading axes have size 1, kernel 1,
 /// stride 1, dilation 1 and no padding.
@@ -72,6 +73,8 @@ typedef enum {
     FT_CONV_FEW_CHANNELS,
     /// Winograd F(4x4, 3x3): 3x3, stride 1.
     FT_CONV_WINOGRAD,
+    /// The same with weights transformed when they are needed: many channels.
+    FT_CONV_WINOGRAD_WIDE,
     /// One input channel per output channel.
     FT_CONV_DEPTHWISE,
 } ft_conv_algorithm;
@@ -86,6 +89,8 @@ const char *ft_conv_algorithm_name(ft_conv_algorithm algorithm);
 bool ft_conv_reads_blocked(ft_conv_algorithm algorithm);
 bool ft_conv_writes_blocked(ft_conv_algorithm algorithm);
 
+/// Whether the algorithm takes weights as they are in the place of packed ones.
+bool ft_conv_reads_plain_weights(ft_conv_algorithm algorithm);
 /// Floats that `ft_conv_pack` writes.
 size_t ft_conv_packed_floats(const ft_conv_shape *shape, ft_conv_algorithm algorithm);
 void ft_conv_pack(
@@ -98,13 +103,46 @@ void ft_conv_run(
     const ft_conv_shape *shape, ft_conv_algorithm algorithm, const float *x, bool x_blocked, const float *packed,
     const ft_conv_epilogue *epilogue, float *y, bool y_blocked, void *workspace, int threads);
 
+// MARK: - Blocked images, weights that change: two spatial axes, no groups
+
+/// Elements of a kernel at most.
+enum { FT_MAX_BLOCKED_TAPS = 64 };
+
+/// `ft_conv_forward_f32` without an epilogue, y blocked; x is blocked or not.
+size_t ft_conv_forward_blocked_workspace_f32(const ft_conv_shape *shape, bool x_blocked, int threads);
+void ft_conv_forward_blocked_f32(
+    const ft_conv_shape *shape, const float *x, bool x_blocked, const float *w, float *y, void *workspace, int threads);
+/// The algorithm that runs then.
+ft_conv_algorithm ft_conv_choose_blocked(const ft_conv_shape *shape, bool x_blocked, int threads);
+
+/// `ft_conv_grad_input_f32` with blocked gradients; with `add` the result is added to grad_input.
+size_t ft_conv_grad_input_blocked_workspace_f32(const ft_conv_shape *shape, int threads);
+void ft_conv_grad_input_blocked_f32(
+    const ft_conv_shape *shape, const float *grad_output, const float *w, bool add, float *grad_input, void *workspace,
+    int threads);
+
+/// `ft_conv_grad_weight_f32` with grad_output blocked; x is blocked or not.
+size_t ft_conv_grad_weight_blocked_workspace_f32(const ft_conv_shape *shape, bool x_blocked, int threads);
+void ft_conv_grad_weight_blocked_f32(
+    const ft_conv_shape *shape, const float *x, bool x_blocked, const float *grad_output, float *grad_weight,
+    void *workspace, int threads);
+
 // MARK: - Between convolutions, in the blocked layout
 
 /// Largest element of each of the shape's windows over images of `in_channels` channels; NaN is larger than every number.
 void ft_max_pool_blocked_f32(const ft_conv_shape *shape, const float *x, float *y, int threads);
+/// The same, with the kernel position of each maximum, and the gradient: x = g added up at these places.
+/// At most 255 kernel positions.
+void ft_max_pool_places_blocked_f32(
+    const ft_conv_shape *shape, const float *x, float *y, uint8_t *places, int threads);
+void ft_max_pool_gradient_blocked_f32(
+    const ft_conv_shape *shape, const uint8_t *places, const float *g, float *x, int threads);
 /// y: [images, channels], the mean over positions; not blocked.
 void ft_global_average_blocked_f32(
     const float *x, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t positions, float *y, int threads);
+/// Its gradient: x = g / positions, blocked. g: [images, channels].
+void ft_global_average_gradient_blocked_f32(
+    const float *g, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t positions, float *x, int threads);
 /// y = a + b, limited by `epilogue`; y may be a or b. `count` is a multiple of 16.
 void ft_add_blocked_f32(
     const float *a, const float *b, ptrdiff_t count, const ft_conv_epilogue *epilogue, float *y, int threads);

@@ -75,10 +75,12 @@ public final class BatchNorm2d: Module {
         let (y, statistics) = try batchNorm(
             x, scale: weight, bias: bias, mean: runningMean.array, variance: runningVar.array,
             training: isTraining && !frozenStatistics, epsilon: epsilon)
-        // A checkpoint runs this again to recompute y: the statistics must move once only.
-        if let statistics { try onceInCheckpoint { try noGrad { try track(statistics) } } }
+        if let statistics { try follow(statistics) }
         return y
     }
+
+    /// Moves the running statistics towards a batch's; once only where a checkpoint runs the surrounding code again.
+    func follow(_ batch: BatchStatistics) throws { try onceInCheckpoint { try noGrad { try track(batch) } } }
 
     private func track(_ batch: BatchStatistics) throws {
         try numBatchesTracked?.mutate { $0 = NDArray(scalar: Int64($0.integers()[0]) + 1) }

@@ -27,6 +27,10 @@ public final class ImportedModel {
         module = try GraphModule(graph)
     }
 
+    /// Lets go of the file's pages in memory; those that are read again come back from the file. For after a first step:
+    /// frozen weights have been packed by then, and trained ones moved out of the file.
+    public func releasePages() { file.bytes.releasePages(of: 0..<file.bytes.count) }
+
     /// Metadata entries of the file.
     public var metadata: [String: String] {
         Dictionary(file.model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })

@@ -81,6 +81,10 @@ public struct BatchStatistics: Sendable {
     public let variance: NDArray
     /// Elements per channel.
     public let count: Int
+
+    public init(mean: NDArray, variance: NDArray, count: Int) {
+        (self.mean, self.variance, self.count) = (mean, variance, count)
+    }
 }
 
 /// y = (x - mean) / √(variance + epsilon) · scale + bias for every channel.

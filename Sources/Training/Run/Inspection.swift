@@ -49,9 +49,11 @@ public struct Inspection: Encodable, Sendable {
     public var layers: [LayerEntry]
     /// Operators without support, with the number of nodes of each.
     public var unsupported: [String: Int]
+    /// How the frozen model would run, when that was asked for.
+    public var plan: PlanDescription?
 
-    /// Reads the model at `path`.
-    public init(path: String, imageSize: Int? = nil) throws {
+    /// Reads the model at `path`; with `planBatch` also says how it would run on that many pictures at a time.
+    public init(path: String, imageSize: Int? = nil, planBatch: Int? = nil) throws {
         let file = try ModelFile.read(path)
         let model = file.model
         irVersion = Int(model.irVersion)
@@ -66,6 +68,17 @@ public struct Inspection: Encodable, Sendable {
         guard unsupported.isEmpty else { return }
         let module = try ImportedModel(file: file, imageSize: imageSize.map { ($0, $0) }).module
         layers = Inspection.layers(of: module, imageSize: imageSize)
+        plan = try planBatch.map { try Inspection.plan(of: module, imageSize: imageSize, batch: $0) }
+    }
+
+    /// The plan of the whole model, as evaluation and prediction run it.
+    private static func plan(of module: GraphModule, imageSize: Int?, batch: Int) throws -> PlanDescription {
+        let graph = module.graph, cut = graph.cut(active: [], outputs: [module.logits])
+        let size = imageSize ?? openSize(graph)
+        let infos = try graph.inputInfos(batch: batch, imageSize: size.map { ($0, $0) })
+        let plan = InferencePlan(
+            graph, nodes: cut.prefix, constants: try graph.computeConstants(cut.constant), results: cut.boundary)
+        return try plan.describe(infos.mapValues(\.shape))
     }
 
     private static func tensor(_ info: ValueInfoProto) -> Tensor {
@@ -127,6 +140,13 @@ public struct Inspection: Encodable, Sendable {
             lines.append("not supported: \(names.joined(separator: ", "))")
         }
         guard !layers.isEmpty else { return lines }
+        lines += layerLines
+        if let plan { lines += [""] + plan.lines }
+        return lines
+    }
+
+    private var layerLines: [String] {
+        var lines: [String] = []
         let rows = layers.map { layer in
             [
                 layer.path, layer.operator,

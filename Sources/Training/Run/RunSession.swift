@@ -73,6 +73,7 @@ public final class RunSession {
         do {
             try run.trainer.run(
                 onBatch: { progress in
+                    if progress.batchOfEpoch == 1 { run.loaded.imported.releasePages() }
                     try onBatch(progress)
                     try checkStop()
                     if (ContinuousClock.now - saved) / .seconds(1) >= interval { try save() }

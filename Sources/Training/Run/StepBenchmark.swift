@@ -59,14 +59,21 @@ public struct StepBenchmark {
             optimizer.zeroGrad()
             try loss(try model.logits(try model.features(input)), labels).backward()
             try optimizer.step()
+        } afterFirst: {
+            loaded.imported.releasePages()
         }
         let sorted = times.sorted()
         return Result(msPerImageMin: sorted[0], msPerImageMedian: sorted[sorted.count / 2], peakRssMb: peakMegabytes())
     }
 
     /// Milliseconds per picture of each repeat.
-    private static func measure(_ options: Options, _ step: () throws -> Void) rethrows -> [Double] {
-        for _ in 0..<options.warmup { try step() }
+    private static func measure(
+        _ options: Options, _ step: () throws -> Void, afterFirst: () -> Void
+    ) rethrows -> [Double] {
+        for index in 0..<options.warmup {
+            try step()
+            if index == 0 { afterFirst() }
+        }
         let clock = ContinuousClock()
         return try (0..<max(options.repeats, 1)).map { _ in
             let elapsed = try clock.measure(step)
