@@ -7,8 +7,8 @@ struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "What is in a folder or list of pictures, and a contact sheet.",
         discussion: """
-            Opens every picture: how many there are of each class, their sizes and formats, which cannot be read, which occur
-            twice where that misleads training.
+            Opens every picture: how many there are of each class, their sizes and formats, which cannot be read, which \
+            occur twice where that misleads training.
             """)
 
     @Argument(help: ArgumentHelp("Folder with train/ and val/, folder of classes, or CSV list.", valueName: "path"))

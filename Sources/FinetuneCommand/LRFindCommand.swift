@@ -7,9 +7,9 @@ struct LRFindCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lr-find", abstract: "Suggest a learning rate by the range test.",
         discussion: """
-            Trains on batch after batch while the rate grows from --from to --to, until the loss explodes, and writes a plot. The
-            suggestion is the rate at which the loss falls fastest, or a tenth of the one where it is lowest if that is smaller.
-            Other options mean what they mean in 'train'; --lr, --epochs and --schedule have no effect.
+            Trains on batch after batch while the rate grows from --from to --to, until the loss explodes, and writes a \
+            plot. The suggestion is the rate at which the loss falls fastest, or a tenth of the one where it is lowest if \
+            that is smaller. Other options mean what they mean in 'train'; --lr, --epochs and --schedule have no effect.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

@@ -7,8 +7,8 @@ struct PredictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict", abstract: "The likeliest classes of pictures.",
         discussion: """
-            csv has a header and a row for each picture: file,class,probability, then class_2,probability_2 and so on for
-            --top above 1. jsonl has an object for each picture: {"file":...,"top":[{"class":...,"probability":...}]}.
+            csv has a header and a row for each picture: file,class,probability, then class_2,probability_2 and so on \
+            for --top above 1. jsonl has an object for each picture: {"file":...,"top":[{"class":...,"probability":...}]}.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

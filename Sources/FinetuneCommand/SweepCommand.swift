@@ -9,9 +9,9 @@ struct SweepCommand: ParsableCommand {
         discussion: """
             finetune sweep --model resnet.onnx --data pictures/ --lr 0.1,0.01,0.001 --unfreeze fc --unfreeze last:2 --seeds 0,1,2
 
-            Options under 'Lists' take several values, separated by commas or repeated (--unfreeze and --schedule: repeated, since
-            their values may hold commas). Frozen layers run once for all runs. Writes sweep.csv, sweep.json, sweep.html and the
-            best run's best.onnx.
+            Options under 'Lists' take several values, separated by commas or repeated (--unfreeze and --schedule: repeated, \
+            since their values may hold commas). Frozen layers run once for all runs. Writes sweep.csv, sweep.json, \
+            sweep.html and the best run's best.onnx.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

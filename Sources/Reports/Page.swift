@@ -83,7 +83,8 @@ public struct Page: Sendable {
         .scroll{overflow-x:auto}
         .dots{display:inline-block;width:140px;vertical-align:middle}
         table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.93rem}
-        th,td{padding:.38rem .75rem .38rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:baseline}
+        th,td{padding:.38rem .75rem .38rem 0;text-align:left;border-bottom:1px solid var(--line);
+        vertical-align:baseline}
         thead th{color:var(--soft);font-weight:500;font-size:.88rem}
         tbody th{font-weight:500}
         tr>:last-child{padding-right:0}
@@ -106,6 +107,10 @@ public struct Page: Sendable {
         max-height:9rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
         .matrix tbody th{text-align:right;vertical-align:middle;max-width:9rem;overflow:hidden;text-overflow:ellipsis;
         white-space:nowrap;padding-left:3px}
+        .dense th,.dense td{padding:0 .25rem}
+        .dense td{min-width:1.75rem;height:1.75rem;font-size:.85rem}
+        .dense tbody th{max-width:7rem}
+        td.spare{vertical-align:middle}
         .split{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:2rem 3rem;
         align-items:start}
         .split>*{min-width:0}
@@ -130,8 +135,8 @@ public struct Page: Sendable {
         .list dt{color:var(--soft)}
         .list dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
         code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.88em}
-        pre{background:var(--wash);border:1px solid var(--line);border-radius:.4rem;padding:.9rem 1rem;margin:0 0 1.25rem;
-        white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5}
+        pre{background:var(--wash);border:1px solid var(--line);border-radius:.4rem;padding:.9rem 1rem;
+        margin:0 0 1.25rem;        white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5}
         pre span{display:inline-block;max-width:100%}
         details{margin-top:1.25rem}
         summary{cursor:pointer;color:var(--accent);font-size:.95rem}
@@ -141,9 +146,11 @@ public struct Page: Sendable {
         .facts{grid-template-columns:1fr 1fr}.facts dd{font-size:1.4rem}
         .list div{grid-template-columns:1fr}
         .matrix th,.matrix td{padding:0 .2rem}.matrix td{min-width:2.1rem}
-        .matrix tbody th{max-width:5.5rem}.spare{display:none}th,td{padding-right:.5rem}
+        .matrix tbody th{max-width:5.5rem}.dense{border-spacing:2px}
+        .dense th,.dense td{padding:0 .1rem}.dense th{font-size:.82rem}
+        .dense td{min-width:1.35rem;height:1.55rem;font-size:.78rem}.spare{display:none}th,td{padding-right:.5rem}
         .pictures{grid-template-columns:repeat(3,1fr)}}
-        @media print{body{font-size:11pt}main{max-width:none;padding:0}
+        @media print{:root{--paper:#fff}body{font-size:11pt}main{max-width:none;padding:0}
         section{break-inside:auto;margin-top:1.5rem;padding-top:1rem}
         h2,h3{break-after:avoid}figure,tr,.chart,.matrix{break-inside:avoid}
         *{print-color-adjust:exact;-webkit-print-color-adjust:exact}

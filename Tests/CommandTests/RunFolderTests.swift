@@ -18,6 +18,8 @@ import Testing
 
         let page = try folder.text("run/report.html")
         #expect(xmlError(page) == nil)
+        // Markup that was escaped by mistake.
+        #expect(!page.contains("=&quot;"))
         #expect(!page.contains("http:") && !page.contains("https:") && !page.contains("<script"))
         #expect(page.contains("<span>--unfreeze fc</span> <span>--epochs 3</span>"))
         #expect(page.components(separatedBy: "<svg").count == 3)

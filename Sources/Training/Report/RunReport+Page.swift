@@ -101,25 +101,28 @@ extension RunReport {
 
     private static let largestMatrix = 20
     private static let longestTable = 40
+    /// Beyond so many classes the matrix needs the page's width.
+    private static let widestBesideTable = 12
 
     private var classSection: Markup {
         let confusion = Confusion(classCount: classes.count, outcomes)
         let left = classes.count <= RunReport.largestMatrix ? matrix(confusion) : pairs(confusion)
-        return "<div class=\"split\"><div>\(left)</div><div>\(classTable(confusion))</div></div>"
+        let layout: Markup = classes.count > RunReport.widestBesideTable ? "" : " class=\"split\""
+        return "<div\(layout)><div>\(left)</div><div>\(classTable(confusion))</div></div>"
     }
 
     private func matrix(_ confusion: Confusion) -> Markup {
         // Long names stand upright, so that the columns stay narrow.
-        let isUpright = classes.reduce(0) { $0 + max($1.count, 3) } > 28
-        let heads = classes.map {
-            Markup("<th scope=\"col\"><span\(isUpright ? " class=\"up\"" : "")>\($0)</span></th>")
-        }
+        let isLong = classes.reduce(0) { $0 + max($1.count, 3) } > 28
+        let direction: Markup = isLong ? " class=\"up\"" : ""
+        let density: Markup = classes.count > 6 ? " dense" : ""
+        let heads = classes.map { Markup("<th scope=\"col\"><span\(direction)>\($0)</span></th>") }
         let rows = classes.indices.map { truth -> Markup in
             let cells = classes.indices.map { guess in cell(confusion[truth, guess], truth, guess, confusion) }
             return "<tr><th scope=\"row\">\(classes[truth])</th>\(cells)</tr>\n"
         }
         return """
-            <div class="scroll"><table class="matrix"><thead><tr><td></td>\(heads)</tr></thead><tbody>
+            <div class="scroll"><table class="matrix\(density)"><thead><tr><td></td>\(heads)</tr></thead><tbody>
             \(rows)</tbody></table></div><p class="note">Rows: the true class. Columns: the guess.</p>
             """
     }
