@@ -75,6 +75,8 @@ enum ConformanceCounts {
         "RMSNormalization": (19, 19),
         "Range": (42, 42),
         "Reciprocal": (40, 40),
+        "ReduceL1": (9, 9),
+        "ReduceL2": (9, 9),
         "ReduceLogSum": (5, 5),
         "ReduceLogSumExp": (9, 9),
         "ReduceMax": (38, 38),

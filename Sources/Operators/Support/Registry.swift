@@ -74,6 +74,8 @@ public enum OperatorRegistry {
         Op.RMSNormalization.self,
         Op.Range.self,
         Op.Reciprocal.self,
+        Op.ReduceL1.self,
+        Op.ReduceL2.self,
         Op.ReduceLogSum.self,
         Op.ReduceLogSumExp.self,
         Op.ReduceMax.self,
