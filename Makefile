@@ -3,7 +3,7 @@ SWIFT_BUILD = swift build -c release
 # Tests reach internal declarations; release mode because kernels are about fifty times slower in debug.
 SWIFT_TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build/test
 
-.PHONY: help demo build test check examples docs bench format fuzz clean
+.PHONY: help demo build test check examples docs man bench format fuzz clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +44,13 @@ format: ## format the sources
 
 fuzz: ## feed the loaders damaged files; MINUTES=1 by default
 	scripts/fuzz $(or $(MINUTES),1)
+
+man: build ## the manual page and shell completions, under .build/share
+	@mkdir -p $(addprefix .build/share/,man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+	scripts/generate-man .build/release/finetune > .build/share/man/man1/finetune.1
+	.build/release/finetune --generate-completion-script bash > .build/share/bash-completion/completions/finetune
+	.build/release/finetune --generate-completion-script zsh > .build/share/zsh/site-functions/_finetune
+	.build/release/finetune --generate-completion-script fish > .build/share/fish/vendor_completions.d/finetune.fish
 
 clean: ## forget everything built
 	rm -rf .build

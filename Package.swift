@@ -8,13 +8,17 @@ let package = Package(
         .library(name: "FineTune", targets: ["FineTune"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
     targets: [
         // The tool and the umbrella.
         .executableTarget(
             name: "FinetuneCommand",
-            dependencies: ["FineTune", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: [
+                "FineTune", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
         .target(
             name: "FineTune",
             dependencies: [

@@ -29,11 +29,20 @@ struct Finetune: ParsableCommand {
             return
         }
         do {
-            var command = try parseAsRoot(arguments)
+            try checkSubcommand(arguments.first)
+            try TrainCommand.checkResume(arguments)
+            var command = try parseAsRoot(try ConfigFile.expand(arguments))
             try command.run()
         } catch {
             Foundation.exit(Finetune.report(error))
         }
+    }
+
+    /// Throws for a first word that is no subcommand; the default one would only call it unexpected.
+    private static func checkSubcommand(_ word: String?) throws {
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+        guard let word, !word.hasPrefix("-"), !names.contains(word) else { return }
+        throw ValidationError("There is no subcommand '\(word)'\(suggestion(for: word, among: names))")
     }
 
     /// Prints `error` and returns the exit status: 0 for help, 2 for usage, 1 for everything else.
@@ -53,7 +62,9 @@ struct Finetune: ParsableCommand {
             return 0
         }
         if code == .validationFailure {
-            Console.error("\(message(for: error)); finetune --help lists the options")
+            // Suggestions of the parser stand on a line of their own.
+            let text = message(for: error).split(separator: "\n").joined(separator: " ")
+            Console.error("\(text)\(text.hasSuffix("?") ? "" : ";") finetune --help lists the options")
             return 2
         }
         if error is SettingError || error is ParameterPatternError {

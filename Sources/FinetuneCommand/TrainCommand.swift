@@ -28,12 +28,22 @@ struct TrainCommand: ParsableCommand {
         guard folder.checkpointEvery >= 0 else { throw ValidationError("--checkpoint-every: expected seconds from 0") }
     }
 
+    /// A run that is resumed has its own settings: options that would change them are refused, not ignored.
+    static func checkResume(_ words: [String]) throws {
+        let given = ConfigFile.options(in: words)
+        let neutral: Set = ["resume", "checkpoint-every", "json", "quiet", "verbose", "help"]
+        guard given.contains("resume"), let other = given.subtracting(neutral).min() else { return }
+        throw SettingError("--resume", "the run goes on with its own settings; leave --\(other) away")
+    }
+
     func run() throws {
+        if folder.dryRun { return try showPlan(FineTuneRun(makeSettings())) }
         let session =
             try folder.resume.map { try RunSession.resume($0) }
             ?? RunSession.begin(makeSettings(), output: folder.output)
         let run = session.run
-        show(session)
+        if !output.quiet { show(run, notes: session.notes) }
+        if output.verbose { showDetails(run) }
 
         var bar = ProgressLine(isEnabled: !output.quiet)
         let total = run.settings.epochs
@@ -47,11 +57,20 @@ struct TrainCommand: ParsableCommand {
                     bar.draw(
                         "epoch \(progress.epoch)/\(total) \(progress.phase.rawValue)",
                         (progress.epoch - 1) * progress.batchesOfEpoch + progress.batchOfEpoch,
-                        of: total * progress.batchesOfEpoch)
+                        of: total * progress.batchesOfEpoch,
+                        detail: sparkline(run.trainer.history.map(\.val.accuracy)))
                 },
                 onEpoch: { record in
                     bar.clear()
-                    if !output.quiet { Console.line(EpochTable.row(record, of: total)) }
+                    if !output.quiet {
+                        let isBest = run.trainer.best?.epoch == record.epoch
+                        let row = EpochTable.row(record, of: total)
+                        Console.line(isBest ? Console.styled(row, .green) : row)
+                    }
+                    if output.verbose {
+                        let rates = run.trainer.optimizer.groups.map { "\($0.learningRate)" }
+                        Console.note("next learning rate \(rates.joined(separator: ", "))")
+                    }
                 })
         } catch {
             bar.clear()
@@ -67,6 +86,7 @@ struct TrainCommand: ParsableCommand {
                 summary.accuracy, summary.epoch))
         Console.line("Written: \(summary.output)")
         Console.line("Report: \(summary.report)")
+        if output.verbose { Console.note(String(format: "peak memory %.0f MB", ProcessMemory.peakMegabytes)) }
         if output.json {
             try Console.json(
                 Report(
@@ -99,10 +119,8 @@ struct TrainCommand: ParsableCommand {
         return lines + ["Go on with: finetune --resume \(session.folder.path)"]
     }
 
-    private func show(_ session: RunSession) {
-        if output.quiet { return }
-        let run = session.run
-        for note in run.notes + session.notes { Console.note(note) }
+    private func show(_ run: FineTuneRun, notes: [String]) {
+        for note in run.notes + notes { Console.note(note) }
         let data = run.data
         Console.line(
             "Data: \(data.train.count) train and \(data.val.count) val pictures of \(data.classes.count) classes "
@@ -124,6 +142,32 @@ struct TrainCommand: ParsableCommand {
         if !output.quiet && found > 0 {
             Console.note("Frozen layers: \(found) pictures found in the cache, \(computed) computed.")
         }
+    }
+
+    /// What `--verbose` adds.
+    private func showDetails(_ run: FineTuneRun) {
+        let settings = run.settings
+        Console.note("kernels: \(Kernels.summary)")
+        Console.note("augmentation: \(run.augmentation.rawValue); schedule: \(settings.schedule)")
+        let groups = run.trainer.optimizer.groups.map { group in
+            "\(group.name.map { "\($0): " } ?? "")\(group.parameters.count) tensors at \(group.learningRate)"
+        }
+        Console.note("\(settings.optimizer): \(groups.joined(separator: "; "))")
+    }
+
+    /// What `--dry-run` prints.
+    private func showPlan(_ run: FineTuneRun) throws {
+        if !output.quiet { show(run, notes: []) }
+        if output.verbose { showDetails(run) }
+        let plan = try run.estimate()
+        Console.line(
+            "Plan: \(run.settings.epochs) epochs of \(plan.stepsPerEpoch) training and \(plan.validationStepsPerEpoch) "
+                + "validation steps")
+        Console.line(
+            "Time: about \(duration(plan.totalSeconds)): \(duration(plan.firstEpochSeconds)) for the first epoch, "
+                + "\(duration(plan.epochSeconds)) for each other")
+        Console.line(String(format: "Memory: about %.0f MB", plan.memoryMb))
+        if output.json { try Console.json(plan) }
     }
 
     /// The object that `--json` prints.
@@ -187,6 +231,16 @@ struct RunFolderOptions: ParsableArguments {
             "Go on with the run in this folder, with its own settings, from its last checkpoint.", valueName: "run"),
         completion: .directory)
     var resume: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Options from a YAML or JSON file, under their names here, or from the run.json of a run. Options given beside it "
+                + "win.", valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml", "json"]))
+    var config: String?
+
+    @Flag(help: "Print what would be trained, and the time and memory it takes, by a few steps; write nothing.")
+    var dryRun = false
 
     @Option(
         help: ArgumentHelp(

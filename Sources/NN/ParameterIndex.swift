@@ -96,7 +96,7 @@ public struct ParameterIndex: Sendable {
 /// `; did you mean 'adam'?` when one of `names` is spelt much like `text`, else nothing.
 public func suggestion(for text: String, among names: some Sequence<String>) -> String {
     let near = names.map { (name: $0, distance: editDistance(text, $0)) }.min { $0.distance < $1.distance }
-    guard let near, near.distance <= max(1, text.count / 3) else { return "" }
+    guard let near, near.distance <= max(2, text.count / 3) else { return "" }
     return "; did you mean '\(near.name)'?"
 }
 

@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import GraphIR
 import NN
 import Operators
@@ -28,7 +29,7 @@ public struct NotFinite: Sendable, CustomStringConvertible {
             case .gradient: "a gradient is not finite"
             }
         return "\(what) in epoch \(epoch), \(phase.rawValue) batch \(batch); first in \(place). "
-            + "Lower the learning rate (--lr \(learningRate / 10)), or clip gradients (--clip-norm 1)"
+            + "Lower the learning rate (--lr \(String(format: "%g", learningRate / 10))), or clip gradients (--clip-norm 1)"
     }
 }
 
@@ -43,17 +44,17 @@ extension CutModel {
         if gradients, let found = parameters.last(where: { !($0.parameter.grad?.array.allFinite() ?? true) }) {
             return "the gradient of \(found.name)"
         }
-        let broken = Set(parameters.filter { !$0.parameter.array.allFinite() }.map(\.name))
+        let broken = parameters.filter { !$0.parameter.array.allFinite() }.map(\.name)
         return noGrad { firstNotFiniteNode(features, broken) } ?? "the loss itself, of finite logits"
     }
 
     /// Runs the trainable part node by node.
-    private func firstNotFiniteNode(_ features: [NDArray], _ broken: Set<String>) -> String? {
+    private func firstNotFiniteNode(_ features: [NDArray], _ broken: [String]) -> String? {
         var known = Dictionary(uniqueKeysWithValues: zip(cut.boundary, features.map { Tensor($0) }))
         let layers = Dictionary(uniqueKeysWithValues: module.layers.map { ($0.nodes[0], $0.path) })
         for index in cut.suffix {
             let path = layers[index]
-            if let path, let parameter = broken.filter({ $0.hasPrefix("\(path).") }).min() {
+            if let path, let parameter = broken.first(where: { $0.hasPrefix("\(path).") }) {
                 return "\(parameter), a parameter that the step before made so"
             }
             guard let made = try? module.run([index], known, constants: constants) else { return nil }

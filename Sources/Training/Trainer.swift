@@ -210,6 +210,13 @@ public final class Trainer {
         return value
     }
 
+    /// Does what a step does, as a trial: nothing is counted, but weights move.
+    func rehearse(_ phase: Phase, _ batch: FeatureBatch) throws {
+        defer { place = TrainerState.Position() }
+        model.module.train(phase == .train)
+        try step(phase, batch)
+    }
+
     private func notFinite(_ value: NotFinite.Value, _ phase: Phase, _ batch: FeatureBatch) -> TrainingError {
         .notFinite(
             NotFinite(

@@ -109,12 +109,17 @@ enum Program {
         return process
     }
 
-    static func run(_ arguments: [String]) throws -> Result {
+    /// Runs to the end; or, with `signal`, sends it as soon as there is a file `path`.
+    static func run(_ arguments: [String], signal: Int32? = nil, after path: String = "") throws -> Result {
         let process = process(arguments)
         let (output, errors) = (Pipe(), Pipe())
         process.standardOutput = output
         process.standardError = errors
         try process.run()
+        if let signal {
+            while process.isRunning, !FileManager.default.fileExists(atPath: path) { usleep(1000) }
+            kill(process.processIdentifier, signal)
+        }
         let text = output.fileHandleForReading.readDataToEndOfFile()
         let complaints = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()

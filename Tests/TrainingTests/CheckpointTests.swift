@@ -1,3 +1,4 @@
+import Autograd
 import Files
 import Foundation
 import NN
@@ -125,6 +126,37 @@ import Testing
         model[model.count - 3] ^= 1
         try model.write(to: URL(fileURLWithPath: folder / "m.onnx"))
         #expect(throws: (any Error).self) { try RunSession.resume(folder / "run") }
+    }
+
+    @Test func aLossThatIsNoNumberStopsAndKeepsTheBest() throws {
+        let folder = try TemporaryFolder()
+        let session = try RunSession.begin(CheckpointTests.settings[2], output: folder / "run")
+        var stopped: NotFinite?
+        do {
+            _ = try session.train(onEpoch: { _ in session.run.trainer.optimizer.learningRate = 1e30 })
+        } catch TrainingError.notFinite(let report) {
+            stopped = report
+        }
+        let report = try #require(stopped)
+        #expect(report.epoch == 2 && report.bestEpoch == 1)
+        #expect(session.exported?.epoch == 1)
+        #expect(FileManager.default.fileExists(atPath: folder / "run/best.onnx"))
+    }
+
+    @Test func theFirstPlaceThatIsNotFiniteIsNamed() throws {
+        let run = try FineTuneRun(CheckpointTests.settings[1])
+        let layers = run.unfrozen.names.map { String($0.prefix { $0 != "." }) }
+        let parameters = run.module.namedParameters().filter { $0.parameter.requiresGrad }
+        #expect(layers.count == parameters.count)
+        for (name, parameter) in parameters.reversed() {
+            try noGrad { try parameter.mutate { $0 = .full($0.shape, .infinity) } }
+            do {
+                try run.trainer.run()
+                Issue.record("no error with \(name)")
+            } catch TrainingError.notFinite(let report) {
+                #expect(report.place.hasPrefix(name), "\(name): \(report)")
+            }
+        }
     }
 
     @Test func patienceStopsEarly() throws {

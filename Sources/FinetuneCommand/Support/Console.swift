@@ -20,7 +20,7 @@ enum Console {
 
     /// The one line of a failure.
     static func error(_ text: some StringProtocol) {
-        write("finetune: \(text)\n", to: STDERR_FILENO)
+        write("\(styled("finetune:", .red, on: STDERR_FILENO)) \(text)\n", to: STDERR_FILENO)
     }
 
     /// `value` as one line of JSON, the last of standard output.
@@ -31,7 +31,26 @@ enum Console {
         line(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
+    /// Colours, by their codes.
+    enum Style: Int { case bold = 1, red = 31, green = 32 }
+
+    /// `text` in colour where `descriptor` is a terminal that shows it and NO_COLOR (no-color.org) does not forbid it.
+    static func styled(_ text: String, _ style: Style, on descriptor: Int32 = STDOUT_FILENO) -> String {
+        let environment = ProcessInfo.processInfo.environment
+        guard isatty(descriptor) == 1, environment["NO_COLOR"]?.isEmpty != false, environment["TERM"] != "dumb" else {
+            return text
+        }
+        return "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m"
+    }
+
     static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Whether characters beyond ASCII can be shown.
+    static var isUnicode: Bool {
+        let environment = ProcessInfo.processInfo.environment
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
+        return locale.lowercased().replacing("-", with: "").contains("utf8")
+    }
 
     /// Columns of the terminal, 80 when unknown.
     static var width: Int {
@@ -55,20 +74,24 @@ enum Console {
 /// A line that is redrawn in place on a terminal, and not drawn at all elsewhere.
 struct ProgressLine {
     private let isEnabled: Bool
-    private let start = ContinuousClock.now
+    /// What was done, and when, as the line was first drawn: a resumed run does not begin at nothing.
+    private var start: (done: Int, time: ContinuousClock.Instant)?
     private var lastDrawn: ContinuousClock.Instant?
 
     init(isEnabled: Bool = true) { self.isEnabled = isEnabled && Console.isTerminal }
 
-    /// `label [#####.....] 40/100  12 s left`.
+    /// `label [#####.....] 40/100  35/s  12 s left  detail`.
     mutating func draw(_ label: String, _ done: Int, of total: Int, detail: String = "") {
         guard isEnabled, total > 0 else { return }
         let now = ContinuousClock.now
         if let lastDrawn, now - lastDrawn < .milliseconds(50), done < total { return }
         lastDrawn = now
-        let elapsed = Double((now - start) / .milliseconds(1)) / 1000
-        let left = done == 0 ? 0 : elapsed * Double(total - done) / Double(done)
-        let tail = " \(done)/\(total)  \(duration(left)) left\(detail.isEmpty ? "" : "  \(detail)")"
+        let start = self.start ?? (done, now)
+        self.start = start
+        let rate = Double(done - start.done) / max((now - start.time) / .seconds(1), 1e-6)
+        let pace = rate > 0 ? "  \(String(format: rate < 10 ? "%.1f" : "%.0f", rate))/s" : ""
+        let left = rate > 0 ? "  \(duration(Double(total - done) / rate)) left" : ""
+        let tail = " \(done)/\(total)\(pace)\(left)\(detail.isEmpty ? "" : "  \(detail)")"
         let room = Console.width - label.count - tail.count - 4
         let cells = max(0, min(30, room))
         let filled = cells * done / total
@@ -82,6 +105,15 @@ struct ProgressLine {
     func clear() {
         if isEnabled && lastDrawn != nil { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
     }
+}
+
+/// The last few of `values` as a curve of one line: `▁▃▆█`. Nothing where the terminal cannot show it.
+func sparkline(_ values: [Double], width: Int = 10) -> String {
+    let shown = values.suffix(width)
+    guard Console.isUnicode, shown.count > 1, let low = shown.min(), let high = shown.max() else { return "" }
+    let blocks = Array("▁▂▃▄▅▆▇█")
+    return String(
+        shown.map { blocks[high > low ? Int(($0 - low) / (high - low) * Double(blocks.count - 1) + 0.5) : 0] })
 }
 
 /// `8 s`, `3 min 20 s`, `2 h 5 min`.

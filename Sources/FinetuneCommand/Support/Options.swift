@@ -46,4 +46,7 @@ struct OutputOptions: ParsableArguments {
 
     @Flag(name: [.long, .customShort("q")], help: "Print results only.")
     var quiet = false
+
+    @Flag(name: [.long, .customShort("v")], help: "Tell more about the work.")
+    var verbose = false
 }

@@ -13,7 +13,8 @@ extension RunSettings {
             let names = Normalization.presets.map(\.name).joined(separator: ", ")
             throw SettingError(
                 "--normalize",
-                "'\(text)' is neither a preset (\(names)) nor numbers MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2")
+                "'\(text)' is neither a preset (\(names)) nor numbers MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2"
+                    + suggestion(for: text, among: Normalization.presets.map(\.name)))
         }
         return try Normalization(mean: halves[0].compactMap { $0 }, std: halves[1].compactMap { $0 })
     }
@@ -46,7 +47,10 @@ extension RunSettings {
             throw SettingError(
                 option,
                 "'\(schedule)' is not a schedule; expected constant, step:EPOCHS:FACTOR, "
-                    + "multistep:E1,E2:FACTOR, cosine, onecycle, or warmup:EPOCHS+ before one of them")
+                    + "multistep:E1,E2:FACTOR, cosine, onecycle, or warmup:EPOCHS+ before one of them"
+                    + suggestion(
+                        for: String(schedule.prefix { $0 != ":" }),
+                        among: ["constant", "step", "multistep", "cosine", "onecycle", "warmup"]))
         }
         let pieces = schedule.split(separator: "+", maxSplits: 1)
         if pieces.count == 2, pieces[0].hasPrefix("warmup:"), let steps = Int(pieces[0].dropFirst(7)), steps > 0 {

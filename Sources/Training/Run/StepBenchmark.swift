@@ -5,12 +5,6 @@ import ONNX
 import Optim
 import TensorCore
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Times one step of a model on random pictures: the forward pass, or a whole training step.
 public struct StepBenchmark {
     /// What is timed.
@@ -63,7 +57,9 @@ public struct StepBenchmark {
             loaded.imported.releasePages()
         }
         let sorted = times.sorted()
-        return Result(msPerImageMin: sorted[0], msPerImageMedian: sorted[sorted.count / 2], peakRssMb: peakMegabytes())
+        return Result(
+            msPerImageMin: sorted[0], msPerImageMedian: sorted[sorted.count / 2], peakRssMb: ProcessMemory.peakMegabytes
+        )
     }
 
     /// Milliseconds per picture of each repeat.
@@ -79,12 +75,5 @@ public struct StepBenchmark {
             let elapsed = try clock.measure(step)
             return elapsed / .milliseconds(1) / Double(options.batchSize)
         }
-    }
-
-    private static func peakMegabytes() -> Double {
-        var usage = rusage()
-        // The C enumeration and the function's parameter differ in type; 0 is RUSAGE_SELF everywhere.
-        getrusage(0, &usage)
-        return Double(usage.ru_maxrss) / 1024
     }
 }
