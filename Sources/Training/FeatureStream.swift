@@ -55,7 +55,7 @@ public final class FeatureStream {
 
     /// Pictures that the prefix computes together, in whole batches: products of few columns waste half of their time.
     /// The values of a picture do not depend on its company.
-    private static let picturesAhead = 16
+    static let picturesAhead = 16
 
     /// Batches that go through the prefix together.
     var batchesAhead: Int { model.hasPrefix ? max(1, FeatureStream.picturesAhead / loader.configuration.batchSize) : 1 }

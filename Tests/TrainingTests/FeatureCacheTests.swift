@@ -122,6 +122,25 @@ import Vision
         #expect(after.counts == [0, 10] && after.values == before.values)
     }
 
+    /// Two files under one key, of which only the second is another version's.
+    @Test func everyFileIsCompared() throws {
+        let bench = try Bench()
+        let before = try bench.run(cached: true)
+        let key = try bench.key()
+        let name = try #require(bench.files.first)
+        let block = try #require(FeatureBlock.read(bench.folder / "cache/features/\(name)", key: key))
+        bench.cache = FeatureCache(folder: bench.folder / "other")
+        for (rows, factor) in [(0..<4, Float(1)), (4..<10, 1.0001)] {
+            let part = block.columns.map { column in
+                let column = column.rows(rows)
+                return NDArray(column.elements(as: Float.self).map { $0 * factor }, shape: column.shape)
+            }
+            _ = try bench.cache.save(FeatureBlock(pictures: Array(block.pictures[rows]), columns: part), key: key)
+        }
+        let after = try bench.run(cached: true)
+        #expect(after.counts == [0, 10] && after.values == before.values)
+    }
+
     @Test func filesStayWithinTheLimit() throws {
         let bench = try Bench()
         _ = try bench.run(cached: true)

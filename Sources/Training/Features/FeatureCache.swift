@@ -80,7 +80,7 @@ public struct FeatureCache: Sendable {
         }
         do {
             try makeFolder()
-            try index.write(to: path(name))
+            if makeRoom(for: 96 * paths.count + 1024) { try index.write(to: path(name)) }
             return (index, nil)
         } catch {
             return (index, error)

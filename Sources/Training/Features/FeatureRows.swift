@@ -53,17 +53,25 @@ extension FeatureStream {
         }
     }
 
-    /// Compares one picture's values from the disk with computed ones, bit for bit: the kernels may have changed.
+    /// Compares the values of one picture of each file with computed ones, bit for bit: the kernels may have changed.
     private func isTrusted(_ shelf: FeatureShelf, _ rows: FeatureRows) throws -> Bool {
-        guard !shelf.isTrusted, let index = rows.places.firstIndex(where: { $0?.isComputed == false }),
-            let stored = rows.places[index]?.features
-        else { return true }
-        guard let batch = try loader.batch(at: [index]) else { return false }
-        let computed = try features(of: batch)
-        guard computed.count == stored.count, zip(computed, stored).allSatisfy({ $0.isBitIdentical(to: $1) }) else {
+        var samples: [Int: Int] = [:]
+        for (index, place) in rows.places.enumerated() {
+            if let file = place?.file, shelf.unchecked.contains(file), samples[file] == nil { samples[file] = index }
+        }
+        guard !samples.isEmpty else { return true }
+        guard let batch = try loader.batch(at: samples.values.sorted()), batch.count == samples.count else {
             return false
         }
-        shelf.isTrusted = true
+        let computed = try features(of: batch)
+        for (row, index) in batch.indices.enumerated() {
+            let stored = rows.places[index]?.features ?? []
+            let fresh = computed.map { $0.rows(row..<row + 1) }
+            guard fresh.count == stored.count, zip(fresh, stored).allSatisfy({ $0.isBitIdentical(to: $1) }) else {
+                return false
+            }
+        }
+        shelf.unchecked.subtract(samples.keys)
         return true
     }
 
@@ -73,7 +81,7 @@ extension FeatureStream {
     ) throws -> Bool {
         guard !missing.isEmpty else { return true }
         var configuration = loader.configuration
-        configuration.batchSize = max(configuration.batchSize, 32)
+        configuration.batchSize = max(configuration.batchSize, FeatureStream.picturesAhead)
         configuration.shuffle = false
         configuration.dropLast = false
         configuration.cacheBytes = 0

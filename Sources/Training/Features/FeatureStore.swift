@@ -86,23 +86,23 @@ public final class FeatureStore {
 /// The values known under one key, by what the pictures contain.
 final class FeatureShelf {
     let key: SHA256.Digest?
-    /// False while values from the disk have not been compared with computed ones.
-    var isTrusted: Bool
+    /// Numbers of files from the disk whose values have not been compared with computed ones.
+    var unchecked: Set<Int>
     /// Bytes of blocks that are not mapped files.
     private(set) var memoryBytes = 0
     private var places: [SHA256.Digest: FeaturePlace] = [:]
 
     init(key: SHA256.Digest?, found: [FeatureBlock] = []) {
         self.key = key
-        isTrusted = found.isEmpty
-        for block in found { add(block, isMapped: true, isComputed: false) }
+        unchecked = Set(found.indices)
+        for (number, block) in found.enumerated() { add(block, isMapped: true, file: number) }
     }
 
     func place(_ picture: SHA256.Digest) -> FeaturePlace? { places[picture] }
 
-    func add(_ block: FeatureBlock, isMapped: Bool, isComputed: Bool = true) {
+    func add(_ block: FeatureBlock, isMapped: Bool, file: Int? = nil) {
         for (row, picture) in block.pictures.enumerated() {
-            places[picture] = FeaturePlace(block: block, row: row, isComputed: isComputed)
+            places[picture] = FeaturePlace(block: block, row: row, file: file)
         }
         if !isMapped { memoryBytes += block.byteCount }
     }
@@ -110,7 +110,7 @@ final class FeatureShelf {
     func removeAll() {
         places = [:]
         memoryBytes = 0
-        isTrusted = true
+        unchecked = []
     }
 }
 
@@ -118,8 +118,8 @@ final class FeatureShelf {
 struct FeaturePlace {
     let block: FeatureBlock
     let row: Int
-    /// False for values that an earlier process left on the disk.
-    var isComputed = true
+    /// Number of the file that an earlier process left on the disk; nil for values computed here.
+    var file: Int?
 
     /// The values, one row for each boundary value.
     var features: [NDArray] { block.columns.map { $0.rows(row..<row + 1) } }

@@ -81,7 +81,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
     /// Once the run is complete.
     public var outcome: Outcome?
 
-    /// Describes `run` as it is about to start; reads every picture once.
+    /// Describes `run` as it is about to start; reads every picture whose content is not known from an earlier run.
     public init(_ run: FineTuneRun) throws {
         settings = run.settings
         command = try ("finetune train " + settings.arguments().map(shellQuoted).joined(separator: " "))
@@ -94,8 +94,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
         model = Model(bytes: run.loaded.imported.file.bytes.count, sha256: try run.loaded.imported.file.checksum())
         data = Data(
             source: settings.data ?? FineTuneRun.defaultData(model: settings.model), classes: run.data.classes,
-            train: Pictures(run.data.train),
-            val: Pictures(run.data.val))
+            train: Pictures(run.data.train, run.features), val: Pictures(run.data.val, run.features))
         trainable = Trainable(
             names: run.unfrozen.names, elements: run.unfrozen.elements, totalElements: run.unfrozen.totalElements)
     }
@@ -127,7 +126,10 @@ public struct RunRecord: Codable, Sendable, Equatable {
 }
 
 extension RunRecord.Pictures {
-    init(_ dataset: PictureDataset) { self.init(count: dataset.count, sha256: dataset.checksum()) }
+    init(_ dataset: PictureDataset, _ features: FeatureStore) {
+        let contents = features.pictures(dataset.samples.map(\.path), limits: DecodeLimits()).contents
+        self.init(count: dataset.count, sha256: dataset.checksum(contents: contents))
+    }
 }
 
 extension RunRecord.Machine {

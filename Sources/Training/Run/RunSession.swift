@@ -22,8 +22,12 @@ public final class RunSession {
     }
 
     /// Prepares a run and makes its folder; see `RunFolder.create`. Throws what `FineTuneRun` throws.
-    public static func begin(_ settings: RunSettings, output: String?) throws -> RunSession {
-        let run = try FineTuneRun(settings)
+    ///
+    /// - Parameter features: a store that other runs of the process use, too.
+    public static func begin(
+        _ settings: RunSettings, output: String?, features: FeatureStore? = nil
+    ) throws -> RunSession {
+        let run = try FineTuneRun(settings, features: features)
         let record = try RunRecord(run)
         return try RunSession(run: run, folder: try RunFolder.create(output, record), record: record, notes: [])
     }

@@ -1,21 +1,19 @@
-import Dispatch
 import Files
-import Synchronization
+import TensorCore
 
 extension PictureDataset {
     /// SHA-256 in hexadecimal over class names, and each picture's path, label and bytes, in order.
     ///
     /// Paths count from the folder (or the list's folder), so that data may be moved as a whole. A picture that cannot be read
     /// counts as such.
-    public func checksum() -> String {
-        let digests = Mutex([String](repeating: "", count: samples.count))
-        DispatchQueue.concurrentPerform(iterations: samples.count) { index in
-            let digest = (try? FileBytes(path: samples[index].path))?.sha256() ?? "unreadable"
-            digests.withLock { $0[index] = digest }
-        }
+    ///
+    /// - Parameter contents: SHA-256 of each picture's bytes, where known already; nil in it for one that cannot be read.
+    public func checksum(contents: [SHA256.Digest?]? = nil) -> String {
+        let contents = contents ?? Parallel.map(samples.count) { try? FileBytes(path: samples[$0].path).digest() }
         var hash = SHA256()
         hash.update(Array((classes.joined(separator: "\n") + "\n\n").utf8))
-        for (sample, digest) in zip(samples, digests.withLock { $0 }) {
+        for (sample, content) in zip(samples, contents) {
+            let digest = content.map { "\($0)" } ?? "unreadable"
             hash.update(Array("\(digest) \(sample.label) \(relative(sample.path))\n".utf8))
         }
         return hash.hexDigest()

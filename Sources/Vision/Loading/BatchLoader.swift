@@ -45,7 +45,7 @@ public final class BatchLoader: Sendable {
 
         public init(
             batchSize: Int = 4, shuffle: Bool = false, seed: UInt64 = 0, dropLast: Bool = false, workers: Int = 2,
-            prefetch: Int = 2, cacheBytes: Int = 128 << 20, badPictures: BadPicturePolicy = .fail,
+            prefetch: Int = 2, cacheBytes: Int = 256 << 20, badPictures: BadPicturePolicy = .fail,
             limits: DecodeLimits = DecodeLimits()
         ) {
             precondition(batchSize > 0 && workers >= 0 && prefetch >= 0 && cacheBytes >= 0, "negative loader setting")
