@@ -42,7 +42,7 @@ import Testing
         (["--model", "TEXT"], 1, "text"),
         (["--model", "TRUNCATED"], 1, "truncated"),
         (["--model", "TINY", "--unfreeze", "fcc"], 2, "did you mean 'fc'"),
-        (["--model", "TINY", "--data", "EMPTY"], 1, "no class folders"),
+        (["--model", "TINY", "--data", "EMPTY"], 1, "is empty"),
         (["--model", "TINY", "--data", "ONECLASS"], 1, "only the class"),
         (["--model", "TINY", "--epochs", "0"], 2, "--epochs"),
         (["--model", "TINY", "--lr", "-1"], 2, "--lr"),

@@ -175,9 +175,7 @@ extension RunSettings {
         try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
         try require(patience ?? 1 >= 1, "--patience", "\(patience ?? 0) is not a positive number of epochs")
         try require(threads >= 0, "--threads", "\(threads) is negative")
-        try require(
-            ["sgd", "adam", "adamw"].contains(optimizer), "--optimizer",
-            "'\(optimizer)' is not one of sgd, adam, adamw")
+        guard RunSettings.optimizers.contains(optimizer) else { throw unknownOptimizer }
         try require(
             classWeights == nil || classWeights == "balanced", "--class-weights",
             "'\(classWeights ?? "")' is not 'balanced'")

@@ -71,12 +71,15 @@ extension RunSettings {
             try SGD(groups, learningRate: learningRate, momentum: momentum, weightDecay: weightDecay)
         case "adam": try Adam(groups, learningRate: learningRate, weightDecay: weightDecay)
         case "adamw": try AdamW(groups, learningRate: learningRate, weightDecay: weightDecay)
-        default:
-            throw SettingError(
-                "--optimizer",
-                "'\(optimizer)' is not one of \(RunSettings.optimizers.joined(separator: ", "))"
-                    + suggestion(for: optimizer, among: RunSettings.optimizers))
+        default: throw unknownOptimizer
         }
+    }
+
+    var unknownOptimizer: SettingError {
+        SettingError(
+            "--optimizer",
+            "'\(optimizer)' is not one of \(RunSettings.optimizers.joined(separator: ", "))"
+                + suggestion(for: optimizer, among: RunSettings.optimizers))
     }
 
     static let optimizers = ["sgd", "adam", "adamw"]
