@@ -24,7 +24,7 @@ public final class FeatureStream {
     /// Pictures that could not be read while values were computed ahead.
     var skippedAhead: [PictureError] = []
 
-    /// - Parameter store: where values are kept, and looked for first.
+    /// - `store`: where values are kept, and looked for first.
     public init(_ loader: BatchLoader, model: CutModel, input: PictureInput, store: FeatureStore = FeatureStore()) {
         self.loader = loader
         self.model = model

@@ -26,7 +26,7 @@ public final class FineTuneRun {
 
     /// Loads model and data, replaces the head where the classes ask for it, unfreezes, and prepares training.
     ///
-    /// - Parameter features: a store that other runs of the process use, too; nil for one as the settings say.
+    /// - `features`: a store that other runs of the process use, too; nil for one as the settings say.
     ///
     /// Throws the error of the first thing that does not fit: `ONNXError`, `GraphError`, `DatasetError`,
     /// `ParameterPatternError`, `SettingError`.

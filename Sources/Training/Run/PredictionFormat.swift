@@ -11,7 +11,7 @@ public enum PredictionFormat: String, CaseIterable, Sendable {
 
     /// A line for each of `predictions`, before them the header of a CSV file.
     ///
-    /// - Parameter top: guesses per picture, which decides the columns of CSV.
+    /// - `top`: guesses per picture, which decides the columns of CSV.
     public func lines(_ predictions: [Predictor.Prediction], top: Int) throws -> [String] {
         switch self {
         case .text:

@@ -23,7 +23,7 @@ public final class RunSession {
 
     /// Prepares a run and makes its folder; see `RunFolder.create`. Throws what `FineTuneRun` throws.
     ///
-    /// - Parameter features: a store that other runs of the process use, too.
+    /// - `features`: a store that other runs of the process use, too.
     public static func begin(
         _ settings: RunSettings, output: String?, features: FeatureStore? = nil
     ) throws -> RunSession {
@@ -55,9 +55,8 @@ public final class RunSession {
 
     /// Trains to the end, writing a checkpoint after every epoch and, within epochs, every `interval` seconds.
     ///
-    /// - Parameters:
-    ///   - stop: asked after each batch; a signal number makes the run write a checkpoint and throw `RunStopped`.
-    ///   - onBatch, onEpoch: as in `Trainer.run`.
+    /// - `stop`: asked after each batch; a signal number makes the run write a checkpoint and throw `RunStopped`.
+    /// - `onBatch`, `onEpoch`: as in `Trainer.run`.
     /// - Throws: also `FileError` when a checkpoint cannot be written; the one before it is intact.
     public func train(
         every interval: Double = 60, stop: () -> Int32? = { nil }, onBatch: (Progress) throws -> Void = { _ in },
