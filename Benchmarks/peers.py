@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 root = pathlib.Path(__file__).resolve().parent.parent
 folder = root / ".build/benchmarks"
@@ -112,6 +113,9 @@ def time_onnxruntime(batch: int, repeats: int) -> float:
 
 
 def worker(peer: str, task: str, batch: int, repeats: int) -> None:
+    if peer == "models":
+        make_models()
+        return
     took = time_torch(task, batch, repeats) if peer == "torch" else time_onnxruntime(batch, repeats)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"ms_per_image_min": took, "peak_rss_mb": memory}))
@@ -176,9 +180,6 @@ def processor() -> str:
 
 
 def write(rows: list[dict], rounds: int, program: pathlib.Path) -> None:
-    import onnxruntime
-    import torch
-
     version = subprocess.run([program, "--version"], text=True, stdout=subprocess.PIPE).stdout.strip().splitlines()[0]
     table = [
         "| step | batch | beside | ours, ms per picture | theirs | ratio | least to most | ours, MB | theirs |",
@@ -199,8 +200,8 @@ median over the rounds (below 1, finetune is faster), memory is the peak of the 
 
 ![Ratios](images/benchmarks.svg)
 
-Measured {time.strftime('%Y-%m-%d')} on {os.cpu_count()} cores of an {processor()} with {version}, PyTorch {torch.__version__} and ONNX
-Runtime {onnxruntime.__version__}. `make bench` repeats it. What makes the difference is in [performance](performance.md).
+Measured {time.strftime('%Y-%m-%d')} on {os.cpu_count()} cores of an {processor()} with {version}, PyTorch {metadata.version('torch')} and ONNX
+Runtime {metadata.version('onnxruntime')}. `make bench` repeats it. What makes the difference is in [performance](performance.md).
 """
     (root / "docs/benchmarks.md").write_text(text)
     (root / "docs/images/benchmarks.svg").write_text(plot(rows))
@@ -218,7 +219,8 @@ def main() -> None:
     parser.add_argument("--program", type=pathlib.Path, default=root / ".build/release/finetune")
     parser.add_argument("--no-write", action="store_true", help="print only")
     a = parser.parse_args()
-    make_models()
+    # In a process of its own: a child's peak memory begins at that of the process that started it.
+    subprocess.run([sys.executable, __file__, "--worker", "models", "", "0", "0"], check=True)
     rows = [row for batch in a.batch for task in a.task for row in compare(a.program, task, batch, a.rounds, a.repeats)]
     if not a.no_write:
         write(rows, a.rounds, a.program)
