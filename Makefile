@@ -29,9 +29,10 @@ lint: ## formatting and generated files
 	scripts/generate-registry --check
 	scripts/generate-protobuf --check
 
-examples: ## build and run the examples, and a package outside of this tree that uses the library
+examples: ## build and run the examples, a package outside of this tree that uses the library, and build the benchmarks
 	scripts/check-examples
 	scripts/check-external-package
+	swift build $(TEST_FLAGS) --package-path Benchmarks
 
 docs: ## make the library's documentation, run the commands of the documents (after make test)
 	scripts/check-articles

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What recording costs in PyTorch: the chains of `Benchmarks/Sources/recording/main.swift`.
+"""What recording costs in PyTorch: the chains of `benchmarks recording`.
 
     python Benchmarks/recording.py
 """

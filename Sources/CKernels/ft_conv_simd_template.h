@@ -263,16 +263,27 @@ static void interleave(const float *const lines[FT_BLOCK], ptrdiff_t stride, ptr
 
 // MARK: - Winograd F(4x4, 3x3)
 
+// A tile and a kernel are evaluated, as polynomials, at 0, ±P, ±Q and infinity. With the usual points 1 and 2 the largest
+// rounding error is four times as large. Powers of these are exact: P² Q² and so on are what the matrices consist of.
+// G has a row (1, p, p²) / n'(p) for each point p, where n(x) = x (x² - P²) (x² - Q²); rows of B^T are n(x) / (x - p).
+#define P 0.625f
+#define Q 1.5f
+#define PP (P * P)
+#define QQ (Q * Q)
+#define SLOPE_0 (PP * QQ)
+#define SLOPE_P (2 * PP * (PP - QQ))
+#define SLOPE_Q (2 * QQ * (QQ - PP))
+
 /// t = B^T d for six values.
 INLINE void input_transform(const vec *d, vec *t) {
-    vec even = d[4] - 4 * d[2], odd = d[3] - 4 * d[1];
-    t[1] = even + odd;
-    t[2] = even - odd;
-    vec even2 = d[4] - d[2], odd2 = 2 * (d[3] - d[1]);
-    t[3] = even2 + odd2;
-    t[4] = even2 - odd2;
-    t[0] = 4 * d[0] - 5 * d[2] + d[4];
-    t[5] = 4 * d[1] - 5 * d[3] + d[5];
+    vec even = d[4] - QQ * d[2], odd = d[3] - QQ * d[1];
+    t[1] = even + P * odd;
+    t[2] = even - P * odd;
+    vec even2 = d[4] - PP * d[2], odd2 = d[3] - PP * d[1];
+    t[3] = even2 + Q * odd2;
+    t[4] = even2 - Q * odd2;
+    t[0] = d[4] - (PP + QQ) * d[2] + SLOPE_0 * d[0];
+    t[5] = d[5] - (PP + QQ) * d[3] + SLOPE_0 * d[1];
 }
 
 static void winograd_input(
@@ -311,9 +322,9 @@ INLINE void output_transform(const vec *m, vec *y) {
     vec sum1 = m[1] + m[2], difference1 = m[1] - m[2];
     vec sum2 = m[3] + m[4], difference2 = m[3] - m[4];
     y[0] = m[0] + sum1 + sum2;
-    y[1] = difference1 + 2 * difference2;
-    y[2] = sum1 + 4 * sum2;
-    y[3] = difference1 + 8 * difference2 + m[5];
+    y[1] = P * difference1 + Q * difference2;
+    y[2] = PP * sum1 + QQ * sum2;
+    y[3] = PP * P * difference1 + QQ * Q * difference2 + m[5];
 }
 
 static void winograd_output(
@@ -344,13 +355,13 @@ static void winograd_output(
 
 /// m = A y for four values.
 INLINE void output_adjoint(const vec *y, vec *m) {
-    vec even = y[0] + y[2], odd = y[1] + y[3];
+    vec even = y[0] + PP * y[2], odd = y[1] + PP * y[3];
     m[0] = y[0];
-    m[1] = even + odd;
-    m[2] = even - odd;
-    vec even2 = y[0] + 4 * y[2], odd2 = 2 * y[1] + 8 * y[3];
-    m[3] = even2 + odd2;
-    m[4] = even2 - odd2;
+    m[1] = even + P * odd;
+    m[2] = even - P * odd;
+    vec even2 = y[0] + QQ * y[2], odd2 = y[1] + QQ * y[3];
+    m[3] = even2 + Q * odd2;
+    m[4] = even2 - Q * odd2;
     m[5] = y[3];
 }
 
@@ -375,12 +386,13 @@ static void winograd_output_adjoint(
 
 /// u = G g for three values.
 INLINE void weight_transform(const vec *g, vec *u) {
-    vec sixth = g[0] + g[2], far = g[0] * (1.0f / 24) + g[2] * (1.0f / 6);
-    u[0] = g[0] * (1.0f / 4);
-    u[1] = (sixth + g[1]) * (-1.0f / 6);
-    u[2] = (sixth - g[1]) * (-1.0f / 6);
-    u[3] = far + g[1] * (1.0f / 12);
-    u[4] = far - g[1] * (1.0f / 12);
+    vec even = g[0] + PP * g[2], odd = P * g[1];
+    u[0] = g[0] * (1 / SLOPE_0);
+    u[1] = (even + odd) * (1 / SLOPE_P);
+    u[2] = (even - odd) * (1 / SLOPE_P);
+    vec even2 = g[0] + QQ * g[2], odd2 = Q * g[1];
+    u[3] = (even2 + odd2) * (1 / SLOPE_Q);
+    u[4] = (even2 - odd2) * (1 / SLOPE_Q);
     u[5] = g[2];
 }
 
@@ -407,11 +419,11 @@ static void winograd_weight(const float *g, bool rotate, bool streamed, float *u
 
 /// g = G^T u for six values.
 INLINE void weight_adjoint(const vec *u, vec *g) {
-    vec sum1 = u[1] + u[2], difference1 = u[2] - u[1];
+    vec sum1 = u[1] + u[2], difference1 = u[1] - u[2];
     vec sum2 = u[3] + u[4], difference2 = u[3] - u[4];
-    g[0] = u[0] * (1.0f / 4) - sum1 * (1.0f / 6) + sum2 * (1.0f / 24);
-    g[1] = difference1 * (1.0f / 6) + difference2 * (1.0f / 12);
-    g[2] = (sum2 - sum1) * (1.0f / 6) + u[5];
+    g[0] = u[0] * (1 / SLOPE_0) + sum1 * (1 / SLOPE_P) + sum2 * (1 / SLOPE_Q);
+    g[1] = difference1 * (P / SLOPE_P) + difference2 * (Q / SLOPE_Q);
+    g[2] = sum1 * (PP / SLOPE_P) + sum2 * (QQ / SLOPE_Q) + u[5];
 }
 
 static void winograd_weight_adjoint(const float *u, ptrdiff_t u_stride, float *g) {
@@ -428,6 +440,14 @@ static void winograd_weight_adjoint(const float *u, ptrdiff_t u_stride, float *g
         UNROLL for (int j = 0; j < 3; j++) STORE(g + (i * 3 + j) * FT_BLOCK, t[j]);
     }
 }
+
+#undef P
+#undef Q
+#undef PP
+#undef QQ
+#undef SLOPE_0
+#undef SLOPE_P
+#undef SLOPE_Q
 
 // MARK: - Weights
 
