@@ -9,10 +9,7 @@
 ft_conv_algorithm ft_conv_choose(const ft_conv_shape *s, int threads) {
     (void)threads;
     if (!is_image(s)) return FT_CONV_IM2COL;
-    if (s->groups > 1) {
-        bool depthwise = s->groups == s->in_channels && s->groups == s->out_channels;
-        return depthwise ? FT_CONV_DEPTHWISE : FT_CONV_IM2COL;
-    }
+    if (s->groups > 1) return is_depthwise(s) ? FT_CONV_DEPTHWISE : FT_CONV_IM2COL;
     if (prefers_winograd(s, true)) return is_wide(s, true) ? FT_CONV_WINOGRAD_WIDE : FT_CONV_WINOGRAD;
     return has_few_channels(s) ? FT_CONV_FEW_CHANNELS : FT_CONV_DIRECT;
 }

@@ -76,6 +76,16 @@ ft_direct_shape ft_unrolled_shape(const ft_conv_shape *shape, ptrdiff_t batch);
 void ft_unrolled_pack(const ft_conv_shape *shape, const ft_conv_kernels *kernels, const float *w, float *packed);
 void ft_unrolled_grad_weight_store(const ft_conv_shape *shape, const float *accumulators, float *grad_weight);
 
+/// Gradients of a depthwise convolution of images that are not blocked; `scratch` holds `ft_depthwise_grad_scratch`
+/// floats per thread.
+ptrdiff_t ft_depthwise_grad_scratch(const ft_conv_shape *shape);
+void ft_depthwise_grad_input(
+    const ft_conv_shape *shape, const ft_conv_kernels *kernels, const float *grad_output, const float *w,
+    float *grad_input, float *scratch, int threads);
+void ft_depthwise_grad_weight(
+    const ft_conv_shape *shape, const ft_conv_kernels *kernels, const float *x, const float *grad_output,
+    float *grad_weight, float *scratch, int threads);
+
 /// 3x3, stride 1, dilation 1: Winograd F(4x4, 3x3) over tiles of 4 x 4 outputs.
 typedef struct {
     ptrdiff_t batch, in_channels, out_channels;

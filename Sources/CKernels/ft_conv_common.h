@@ -45,6 +45,10 @@ static inline bool is_image(const ft_conv_shape *s) {
         && s->kernel[1] * s->kernel[2] <= FT_MAX_TAPS;
 }
 
+static inline bool is_depthwise(const ft_conv_shape *s) {
+    return is_image(s) && s->groups > 1 && s->groups == s->in_channels && s->groups == s->out_channels;
+}
+
 static inline bool has_few_channels(const ft_conv_shape *s) {
     return s->in_channels < FEW_CHANNELS && s->kernel[2] > 1;
 }

@@ -85,7 +85,12 @@ static grad_input_memory lay_out_grad_input(const ft_conv_shape *s, bool blocked
     return m;
 }
 
+static size_t depthwise_workspace(const ft_conv_shape *s, int threads) {
+    return (size_t)(ft_depthwise_grad_scratch(s) * threads) * sizeof(float);
+}
+
 size_t ft_conv_grad_input_workspace_f32(const ft_conv_shape *s, int threads) {
+    if (is_depthwise(s)) return depthwise_workspace(s, threads);
     if (!blocked_gradients(s)) return ft_im2col_workspace(s, threads, sizeof(float));
     arena a = {0};
     lay_out_grad_input(s, false, threads, &a);
@@ -156,6 +161,10 @@ static void run_phases(
 void ft_conv_grad_input_f32(
     const ft_conv_shape *s, const float *grad_output, const float *w, float *grad_input, void *workspace,
     int threads) {
+    if (is_depthwise(s)) {
+        ft_depthwise_grad_input(s, ft_conv_kernels_get(), grad_output, w, grad_input, workspace, threads);
+        return;
+    }
     if (!blocked_gradients(s)) {
         ft_im2col_grad_input_f32(s, grad_output, w, grad_input, workspace, threads);
         return;
@@ -285,6 +294,7 @@ static void run_grad_weight(
 }
 
 size_t ft_conv_grad_weight_workspace_f32(const ft_conv_shape *s, int threads) {
+    if (is_depthwise(s)) return depthwise_workspace(s, threads);
     if (!blocked_gradients(s)) return ft_im2col_workspace(s, threads, sizeof(float));
     arena a = {0};
     lay_out_grad_weight(s, (blocked_operands){false, false}, threads, &a);
@@ -294,6 +304,10 @@ size_t ft_conv_grad_weight_workspace_f32(const ft_conv_shape *s, int threads) {
 void ft_conv_grad_weight_f32(
     const ft_conv_shape *s, const float *x, const float *grad_output, float *grad_weight, void *workspace,
     int threads) {
+    if (is_depthwise(s)) {
+        ft_depthwise_grad_weight(s, ft_conv_kernels_get(), x, grad_output, grad_weight, workspace, threads);
+        return;
+    }
     if (!blocked_gradients(s)) {
         ft_im2col_grad_weight_f32(s, x, grad_output, grad_weight, workspace, threads);
         return;

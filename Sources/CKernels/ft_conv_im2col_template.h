@@ -81,7 +81,8 @@ static void NAME(finish)(
     const ft_conv_epilogue *e, ptrdiff_t first_channel, ptrdiff_t channels, ptrdiff_t count, ptrdiff_t positions,
     ptrdiff_t offset, T *y) {
     if (e == NULL || (e->bias == NULL && e->residual == NULL && !e->clip)) return;
-    const T *bias = e->bias, *residual = e->residual;
+    // A residual in the place of y is already in the sums.
+    const T *bias = e->bias, *residual = e->residual == y ? NULL : e->residual;
     T low = e->clip ? (T)e->low : 0, high = e->clip ? (T)e->high : 0;
     for (ptrdiff_t c = 0; c < channels; c++) {
         T *row = y + offset + c * positions;
@@ -121,9 +122,10 @@ static void NAME(forward_task)(void *context, ptrdiff_t task, int thread) {
         s, job->x + (image * s->in_channels + group * p->group_in) * p->plane, p->group_in, begin, count, col);
     ptrdiff_t channel = group * p->group_out + first;
     ptrdiff_t offset = (image * s->out_channels + channel) * p->positions + begin;
+    bool adds = job->epilogue != NULL && job->epilogue->residual == job->result;
     GEMM_SERIAL(
-        false, false, channels, count, rows, 1, job->w + channel * rows, rows, col, count, 0, job->result + offset,
-        p->positions);
+        false, false, channels, count, rows, 1, job->w + channel * rows, rows, col, count, adds ? 1 : 0,
+        job->result + offset, p->positions);
     NAME(finish)(job->epilogue, channel, channels, count, p->positions, offset, job->result);
 }
 

@@ -123,6 +123,10 @@ typedef struct {
         const ft_conv_shape *shape, const float *x, const float *w, ptrdiff_t begin, ptrdiff_t end, float *y,
         const ft_finish *finish);
 
+    /// Gradients of `depthwise` for a whole plane: the input's, and the weight's, which is added to w.
+    void (*depthwise_grad_input)(const ft_conv_shape *shape, const float *g, const float *w, float *x);
+    void (*depthwise_grad_weight)(const ft_conv_shape *shape, const float *x, const float *g, float *w);
+
     /// Largest of each window's elements, for one block of 16 channels: output rows [begin, end).
     void (*max_pool)(const ft_conv_shape *shape, const float *x, ptrdiff_t begin, ptrdiff_t end, float *y);
     /// mean[lane] over [positions][16].

@@ -529,6 +529,62 @@ static void depthwise(
     }
 }
 
+/// Output positions along an axis whose tap, `offset` from the first one's, meets the input.
+typedef struct {
+    ptrdiff_t begin, end;
+} output_range;
+
+INLINE output_range range_of_tap(ptrdiff_t input, ptrdiff_t output, ptrdiff_t stride, ptrdiff_t offset) {
+    ptrdiff_t begin = offset >= 0 ? 0 : ft_divide_up(-offset, stride);
+    ptrdiff_t end = input > offset ? ft_min(output, (input - 1 - offset) / stride + 1) : 0;
+    return (output_range){begin, end};
+}
+
+static void depthwise_grad_input(const ft_conv_shape *s, const float *g, const float *w, float *x) {
+    ptrdiff_t width = s->input[2], out_width = s->output[2], step = s->stride[2] * FT_BLOCK;
+    memset(x, 0, (size_t)(s->input[1] * width * FT_BLOCK) * sizeof(float));
+    for (ptrdiff_t kh = 0; kh < s->kernel[1]; kh++) {
+        ptrdiff_t top = kh * s->dilation[1] - s->pad[1];
+        output_range rows = range_of_tap(s->input[1], s->output[1], s->stride[1], top);
+        for (ptrdiff_t kw = 0; kw < s->kernel[2]; kw++, w += FT_BLOCK) {
+            ptrdiff_t left = kw * s->dilation[2] - s->pad[2];
+            output_range columns = range_of_tap(width, out_width, s->stride[2], left);
+            vec weight = LOAD(w);
+            for (ptrdiff_t oh = rows.begin; oh < rows.end; oh++) {
+                const float *from = g + oh * out_width * FT_BLOCK;
+                float *to = x + ((oh * s->stride[1] + top) * width + left) * FT_BLOCK;
+                for (ptrdiff_t ow = columns.begin; ow < columns.end; ow++) {
+                    STORE(to + ow * step, LOAD(to + ow * step) + weight * LOAD(from + ow * FT_BLOCK));
+                }
+            }
+        }
+    }
+}
+
+static void depthwise_grad_weight(const ft_conv_shape *s, const float *x, const float *g, float *w) {
+    ptrdiff_t width = s->input[2], out_width = s->output[2], step = s->stride[2] * FT_BLOCK;
+    for (ptrdiff_t kh = 0; kh < s->kernel[1]; kh++) {
+        ptrdiff_t top = kh * s->dilation[1] - s->pad[1];
+        output_range rows = range_of_tap(s->input[1], s->output[1], s->stride[1], top);
+        for (ptrdiff_t kw = 0; kw < s->kernel[2]; kw++, w += FT_BLOCK) {
+            ptrdiff_t left = kw * s->dilation[2] - s->pad[2];
+            output_range columns = range_of_tap(width, out_width, s->stride[2], left);
+            vec total = LOAD(w);
+            for (ptrdiff_t oh = rows.begin; oh < rows.end; oh++) {
+                const float *from = x + ((oh * s->stride[1] + top) * width + left) * FT_BLOCK;
+                const float *by = g + oh * out_width * FT_BLOCK;
+                // A sum of its own for each row keeps the rounding error small.
+                vec sum = {0};
+                for (ptrdiff_t ow = columns.begin; ow < columns.end; ow++) {
+                    sum += LOAD(from + ow * step) * LOAD(by + ow * FT_BLOCK);
+                }
+                total += sum;
+            }
+            STORE(w, total);
+        }
+    }
+}
+
 // MARK: - Between convolutions
 
 /// NaN is larger than every number.
@@ -590,6 +646,8 @@ const ft_conv_kernels TABLE = {
     .winograd_weight = winograd_weight,
     .winograd_weight_adjoint = winograd_weight_adjoint,
     .depthwise = depthwise,
+    .depthwise_grad_input = depthwise_grad_input,
+    .depthwise_grad_weight = depthwise_grad_weight,
     .max_pool = max_pool,
     .mean = mean,
     .add = add,

@@ -49,6 +49,15 @@ public final class Folder: Sendable {
         return path == "." ? name : path.hasSuffix("/") ? path + name : path + "/" + name
     }
 
+    /// Makes the folder at `path` and those above it, where they are missing. Throws `FileError`.
+    public static func make(_ path: String) throws(FileError) {
+        guard !path.isEmpty else { throw FileError(path, .emptyPath) }
+        if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT else { throw FileError(path, errno: errno) }
+        try make(containing(path))
+        guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw FileError(path, errno: errno) }
+    }
+
     /// Opens the file `name` under `policy` and holds its bytes.
     public func read(
         _ name: String, policy: PathPolicy = .beneathFolder, limit: Int = .max, access: FileBytes.Access = .mapped

@@ -12,10 +12,23 @@ struct ApplyCommand: ParsableCommand {
 
     @Argument(help: "The ONNX file.") var model: String
     @Argument(help: ArgumentHelp("The weights.", valueName: "weights.safetensors")) var weights: String
-    @Option(help: ArgumentHelp("The ONNX file to write.", valueName: "file")) var output: String
+    @Option(name: .customLong("output"), help: ArgumentHelp("The ONNX file to write.", valueName: "file"))
+    var target: String
+    @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        let file = try ModelFile.read(ModelOptions.resolve(model))
-        try file.write(to: output, edits: try file.edits(applying: SafetensorsFile(path: weights)))
+        let path = ModelOptions.resolve(model)
+        try checkOutput(target, inputs: [path, weights])
+        let file = try ModelFile.read(path)
+        let tensors = try SafetensorsFile(path: weights)
+        try file.write(to: target, edits: try file.edits(applying: tensors))
+        if !output.quiet { Console.line("Written: \(target) (\(Wording.count(tensors.names.count, "tensor")))") }
+        if output.json { try Console.json(Report(output: target, tensors: tensors.names.count)) }
+    }
+
+    private struct Report: Encodable {
+        var output: String
+        /// How many were put into the model.
+        var tensors: Int
     }
 }

@@ -18,12 +18,11 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        guard batchSize >= 1, repeats >= 1 else { throw ValidationError("--batch-size and --repeats must be positive") }
         guard task == nil || task == "eval" else { throw ValidationError("--task: '\(task ?? "")' is not 'eval'") }
     }
 
     func run() throws {
-        Parallel.setThreadCount(threads)
+        try useThreads(threads)
         var options = StepBenchmark.Options()
         options.batchSize = batchSize
         options.repeats = repeats

@@ -18,12 +18,6 @@ struct DataCommand: ParsableCommand {
     @OptionGroup(title: "Contact sheet") var sheet: SheetOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    struct SplitOptions: ParsableArguments {
-        @Option(help: ArgumentHelp("Part of each class taken when there is no val/.", valueName: "fraction"))
-        var valFraction: Double?
-        @Option(help: "Decides which pictures are taken.") var seed: UInt64 = 0
-    }
-
     struct SheetOptions: ParsableArguments {
         @Option(
             name: .customLong("output"),
@@ -46,6 +40,7 @@ struct DataCommand: ParsableCommand {
         var written: String?
         if !sheet.noSheet {
             let file = sheet.path ?? DataCommand.defaultSheet(path)
+            try checkOutput(file, inputs: [path] + report.parts.flatMap { $0.dataset.samples.map(\.path) })
             try ContactSheet(report, perClass: sheet.perClass).write(to: file)
             if !output.quiet { Console.line("Contact sheet: \(file)") }
             written = file
@@ -89,7 +84,7 @@ struct DataCommand: ParsableCommand {
         let width = names.map(\.count).max() ?? 0
         let rows = ["class"] + names
         return rows.indices.map { row in
-            let name = rows[row].padding(toLength: max(width, 5), withPad: " ", startingAt: 0)
+            let name = rows[row] + String(repeating: " ", count: max(width, 5) - rows[row].count)
             let numbers = columns.map { column in
                 String(repeating: " ", count: max(0, 8 - column[row].count)) + column[row]
             }
@@ -157,5 +152,17 @@ struct DataCommand: ParsableCommand {
                     ignored: part.ignored.map { Part.File(file: $0.path, reason: $0.kind) })
             }
         }
+    }
+}
+
+/// Which pictures are for validation where the data does not say.
+struct SplitOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Part of each class taken when there is no val/.", valueName: "fraction"))
+    var valFraction: Double?
+    @Option(help: "Decides which pictures are taken.") var seed: UInt64 = 0
+
+    func validate() throws {
+        guard let valFraction, !(valFraction > 0 && valFraction < 1) else { return }
+        throw ValidationError("--val-fraction: \(valFraction) is not between 0 and 1")
     }
 }

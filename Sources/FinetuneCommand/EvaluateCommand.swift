@@ -12,20 +12,19 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Folder of classes (its val/ if it has one) or CSV list.", valueName: "path"))
     var data: String
 
+    @OptionGroup(title: "Validation") var split: SplitOptions
+
     @Option(help: "Pictures per step.") var batchSize = 32
     @Option(help: "CPU threads; 0 means all.") var threads = 0
     @Flag(help: "Leave out pictures that cannot be read instead of stopping.") var skipBadPictures = false
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    func validate() throws {
-        guard batchSize >= 1 else { throw ValidationError("--batch-size: \(batchSize) is not a positive number") }
-    }
-
     func run() throws {
-        Parallel.setThreadCount(threads)
+        try SettingRange.check(batchSize, SettingRange.batchSize, "--batch-size")
+        try useThreads(threads)
         let predictor = try Predictor(
             LoadedModel(path: ModelOptions.resolve(model.model), overrides: model.overrides))
-        let dataset = try Predictor.dataset(data)
+        let dataset = try Predictor.dataset(data, valFraction: split.valFraction, seed: split.seed)
         if !output.quiet {
             for note in predictor.loaded.notes { Console.note(note) }
             if let ignored = dataset.ignoredSummary { Console.note(ignored) }

@@ -16,7 +16,9 @@ struct ExportCommand: ParsableCommand {
     @Option(help: "onnx or safetensors.") var format: Format = .onnx
     @Flag(help: "Keep tensors of 1 KiB and more in FILE.data beside the model.") var externalData = false
     @Flag(help: "Put all tensors into the model file.") var embed = false
-    @Option(help: ArgumentHelp("The file to write.", valueName: "file")) var output: String
+    @Option(name: .customLong("output"), help: ArgumentHelp("The file to write.", valueName: "file"))
+    var target: String
+    @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
         guard !(externalData && embed) else { throw ValidationError("--external-data and --embed exclude each other") }
@@ -26,12 +28,23 @@ struct ExportCommand: ParsableCommand {
     }
 
     func run() throws {
-        let file = try ModelFile.read(ModelOptions.resolve(model))
+        let path = ModelOptions.resolve(model)
+        try checkOutput(target, inputs: [path])
+        let file = try ModelFile.read(path)
         switch format {
-        case .safetensors: try file.writeSafetensors(to: output)
+        case .safetensors: try file.writeSafetensors(to: target)
         case .onnx:
             try file.write(
-                to: output, externalData: embed ? .embed : externalData ? .external(minimumBytes: 1024) : .keep)
+                to: target, externalData: embed ? .embed : externalData ? .external(minimumBytes: 1024) : .keep)
         }
+        let count = file.weights.count
+        if !output.quiet { Console.line("Written: \(target) (\(Wording.count(count, "tensor")))") }
+        if output.json { try Console.json(Report(output: target, format: format.rawValue, tensors: count)) }
+    }
+
+    private struct Report: Encodable {
+        var output: String
+        var format: String
+        var tensors: Int
     }
 }

@@ -11,8 +11,9 @@ struct Finetune: ParsableCommand {
         discussion: """
             finetune --model resnet.onnx --unfreeze fc --data pictures/
 
-            Without a subcommand, 'train' is meant.
+            Without a subcommand, 'train' is meant: 'finetune help train' lists its options.
             """,
+        version: "finetune \(Version.number)",
         subcommands: [
             TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DataCommand.self, SweepCommand.self,
             LRFindCommand.self,
@@ -23,18 +24,44 @@ struct Finetune: ParsableCommand {
         defaultSubcommand: TrainCommand.self)
 
     static func main() {
-        let arguments = Array(CommandLine.arguments.dropFirst())
+        let arguments = joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst()))
         if arguments.first == "--version" {
             Version.print(verbose: arguments.contains("--verbose"))
             return
         }
+        var config: ConfigFile?
         do {
+            try checkEncoding()
             try checkSubcommand(arguments.first)
-            try TrainCommand.checkResume(arguments)
-            var command = try parseAsRoot(try ConfigFile.expand(arguments))
+            if subcommand(arguments) == TrainCommand.self {
+                try TrainCommand.checkResume(arguments)
+                config = try ConfigFile(namedIn: arguments)
+            }
+            var command = try parseAsRoot(config?.words ?? arguments)
             try command.run()
         } catch {
-            Foundation.exit(Finetune.report(error))
+            Foundation.exit(Finetune.report(error, arguments, config))
+        }
+    }
+
+    /// `--lr -1` as `--lr=-1`: the parser would take the number for an option.
+    private static func joiningNegativeNumbers(_ words: [String]) -> [String] {
+        words.reduce(into: []) { result, word in
+            if let last = result.last, last.hasPrefix("--"), last.count > 2, !last.contains("="),
+                word.wholeMatch(of: /-[0-9.].*/) != nil
+            {
+                result[result.count - 1] = "\(last)=\(word)"
+            } else {
+                result.append(word)
+            }
+        }
+    }
+
+    /// Throws for an argument that Swift's strings cannot hold: a file of that name would not be found.
+    private static func checkEncoding() throws {
+        for index in 0..<Int(CommandLine.argc) {
+            guard let word = CommandLine.unsafeArgv[index], String(validatingCString: word) == nil else { continue }
+            throw UsageError("the argument '\(String(cString: word))' is not UTF-8; give the file a name that is")
         }
     }
 
@@ -42,36 +69,73 @@ struct Finetune: ParsableCommand {
     private static func checkSubcommand(_ word: String?) throws {
         let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
         guard let word, !word.hasPrefix("-"), !names.contains(word) else { return }
-        throw ValidationError("There is no subcommand '\(word)'\(suggestion(for: word, among: names))")
+        let near = suggestion(for: word, among: names)
+        throw UsageError(
+            "There is no subcommand '\(word)'\(near.isEmpty ? "; finetune --help lists them" : near)")
     }
 
+    /// The subcommand that is meant.
+    private static func subcommand(_ words: [String]) -> any ParsableCommand.Type {
+        configuration.subcommands.first { $0.configuration.commandName == words.first } ?? TrainCommand.self
+    }
+
+    // MARK: - Errors
+
     /// Prints `error` and returns the exit status: 0 for help, 2 for usage, 1 for everything else.
-    private static func report(_ error: any Error) -> Int32 {
+    private static func report(_ error: any Error, _ words: [String], _ config: ConfigFile?) -> Int32 {
         if let broken = error as? BrokenRun {
-            let status = report(broken.error)
+            let status = report(broken.error, words, config)
             for line in broken.advice { Console.note(line) }
             return status
         }
-        let code = exitCode(for: error)
         if let stopped = error as? RunStopped {
             Console.note("\(stopped)")
             return 128 + stopped.signal
         }
+        let code = exitCode(for: error)
         if code == .success {
-            print(fullMessage(for: error))
+            Console.line(fullMessage(for: error))
             return 0
         }
-        if code == .validationFailure {
-            // Suggestions of the parser stand on a line of their own.
-            let text = message(for: error).split(separator: "\n").joined(separator: " ")
-            Console.error("\(text)\(text.hasSuffix("?") ? "" : ";") finetune --help lists the options")
-            return 2
-        }
-        if error is SettingError || error is ParameterPatternError {
-            Console.error("\(error)")
-            return 2
-        }
-        Console.error("\(error)")
-        return 1
+        let isParsers = code == .validationFailure
+        let text = isParsers ? usageText(error, words) : "\(error)\(remedy(error))"
+        Console.error(config?.located(text) ?? text)
+        return isParsers || error is SettingError || error is ParameterPatternError || error is UsageError ? 2 : 1
     }
+
+    /// The parser's words for a mistake, and where to read more.
+    private static func usageText(_ error: any Error, _ words: [String]) -> String {
+        let command = subcommand(words)
+        // Suggestions of the parser stand on a line of their own.
+        var text = message(for: error).split(separator: "\n").joined(separator: " ")
+        // The parser misses an option before it sees that another one is misspelt.
+        if text.hasPrefix("Missing expected argument"), let unknown = unknownOption(words, of: command) {
+            text = unknown
+        }
+        if text.hasSuffix("?") { return text }
+        return "\(text); finetune help \(command.configuration.commandName ?? "") lists the options"
+    }
+
+    /// The first of `words` that looks like an option and is none of `command`.
+    private static func unknownOption(_ words: [String], of command: any ParsableCommand.Type) -> String? {
+        let help = helpMessage(for: command, includeHidden: true, columns: 1000)
+        let known = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.output) }).sorted()
+        let given = words.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
+        return given.first { !known.contains($0) }.map { "Unknown option '\($0)'\(suggestion(for: $0, among: known))" }
+    }
+
+    /// What else helps, beside what the error itself says.
+    private static func remedy(_ error: any Error) -> String {
+        switch (error as? PictureError)?.reason {
+        case .empty?, .unknownFormat?, .unsupported?, .tooLarge?, .truncated?, .corrupt?:
+            "; --skip-bad-pictures leaves such pictures out"
+        case .file?, .outOfMemory?, .wrongSize?, nil: ""
+        }
+    }
+}
+
+/// A mistake in the command that no option's description would explain.
+struct UsageError: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
 }

@@ -15,7 +15,7 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         let inspection = try Inspection(
-            path: ModelOptions.resolve(model), imageSize: imageSize, planBatch: plan ? max(batchSize, 1) : nil)
+            path: ModelOptions.resolve(model), imageSize: imageSize, planBatch: plan ? batchSize : nil)
         if !output.quiet { for line in inspection.lines { Console.line(line) } }
         if output.json { try Console.json(inspection) }
     }

@@ -43,11 +43,14 @@ struct LRFindCommand: ParsableCommand {
         (options.from, options.to, options.steps) = (range.from, range.to, range.steps)
         try options.check()
         let run = try FineTuneRun(settings)
+        try checkOutput(
+            plot.path, inputs: [settings.model, run.data.train.source] + run.data.train.samples.map(\.path))
+        // A place that cannot be written shows before the test.
+        let file = try AtomicFile(path: plot.path)
         if !output.quiet { for note in run.notes { Console.note(note) } }
         var bar = ProgressLine(isEnabled: !output.quiet)
         let finder = try LearningRateFinder(run, options: options) { bar.draw("lr-find", $0, of: $1) }
         bar.clear()
-        try AtomicFile.write(LineChart.document([finder.chart]), to: plot.path)
         if !output.quiet {
             let end = finder.hasDiverged ? "the loss exploded" : "the range ended"
             Console.line("\(Wording.count(finder.points.count, "batch", plural: "batches")), then \(end)")
@@ -57,6 +60,8 @@ struct LRFindCommand: ParsableCommand {
         Console.line(
             finder.suggestion.map { String(format: "Suggestion: --lr %.2g", $0) }
                 ?? "No suggestion: the loss never fell; try another range (--from, --to) or more --steps")
+        try file.write(LineChart.document([finder.chart]))
+        try file.commit()
         Console.line("Written: \(plot.path)")
         if output.json { try Console.json(Report(finder, plot: plot.path)) }
     }

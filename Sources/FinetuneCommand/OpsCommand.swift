@@ -10,13 +10,10 @@ struct OpsCommand: ParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        if markdown {
-            Console.line(OperatorTable.markdown.dropLast())
-            return
-        }
         let rows = OperatorTable.rows
+        if markdown { Console.line(OperatorTable.markdown.dropLast()) }
         let width = rows.map(\.name.count).max() ?? 0
-        for row in rows where !output.quiet {
+        for row in rows where !output.quiet && !markdown {
             let name = row.name + String(repeating: " ", count: width - row.name.count)
             let gradient = row.hasGradient ? "gradient" : "        "
             Console.line(

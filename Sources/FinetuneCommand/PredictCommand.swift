@@ -33,11 +33,15 @@ struct PredictCommand: ParsableCommand {
     }
 
     func run() throws {
-        Parallel.setThreadCount(threads)
-        let files = try PictureFiles.find(pictures)
-        let predictor = try Predictor(
-            LoadedModel(path: ModelOptions.resolve(model.model), overrides: model.overrides))
-        if !output.quiet { for note in predictor.loaded.notes { Console.note(note) } }
+        try useThreads(threads)
+        let path = ModelOptions.resolve(model.model)
+        let (files, ignored) = try PictureFiles.find(pictures)
+        if let file = table.output { try checkOutput(file, inputs: [path] + files) }
+        let predictor = try Predictor(LoadedModel(path: path, overrides: model.overrides))
+        if !output.quiet {
+            for note in predictor.loaded.notes { Console.note(note) }
+            if let summary = ignored.summary { Console.note(summary) }
+        }
         var bar = ProgressLine(isEnabled: !output.quiet)
         let (predictions, skipped) = try predictor.predict(files, top: top, skipBadPictures: skipBadPictures) {
             bar.draw("predict", $0, of: $1)

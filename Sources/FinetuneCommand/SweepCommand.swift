@@ -11,7 +11,7 @@ struct SweepCommand: ParsableCommand {
 
             Options under 'Lists' take several values, separated by commas or repeated (--unfreeze and --schedule: repeated, \
             since their values may hold commas). Frozen layers run once for all runs. Writes sweep.csv, sweep.json, \
-            sweep.html and the best run's best.onnx.
+            sweep.html and the best run's best.onnx. Ctrl-C ends the sweep after this step and keeps the runs that are complete.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -48,26 +48,36 @@ struct SweepCommand: ParsableCommand {
                     + place.path)
         }
         let start = ContinuousClock.now
-        let result = try train(sweep)
+        let result: SweepResult
+        do { result = try train(sweep) } catch {
+            place.removeIfEmpty()
+            throw error
+        }
         try place.write(result, of: sweep)
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         for line in table(result) { Console.line(line) }
         guard let best = result.settings.first, let mean = best.mean else {
+            if let interruption = result.interruption { throw interruption }
             throw SweepFailed(reason: result.settings.first?.trials.first?.failure ?? "nothing was trained")
         }
+        let isComplete = result.interruption == nil
         Console.line(
-            "Sweep complete in \(Wording.duration(seconds)). Best mean val accuracy "
-                + String(format: "%.4f.", mean))
+            "Sweep \(isComplete ? "complete in" : "ended after \(result.runCount) of \(sweep.runCount) runs and") "
+                + "\(Wording.duration(seconds)). Best mean val accuracy " + String(format: "%.4f.", mean))
         Console.line("Written: \(place.bestModel)")
         Console.line("Report: \(place.page)")
         if output.json { try Console.json(Report(result, place, seconds)) }
+        if let interruption = result.interruption { throw interruption }
     }
 
     private func train(_ sweep: Sweep) throws -> SweepResult {
         var bar = ProgressLine(isEnabled: !output.quiet)
         let width = String(sweep.runCount).count
         var done = 0
+        let stop = StopSignal()
+        defer { bar.clear() }
         return try sweep.run(
+            stop: { stop.received },
             onBatch: { complete, progress in
                 let perRun = sweep.base.epochs * progress.batchesOfEpoch
                 bar.draw(
@@ -101,7 +111,7 @@ struct SweepCommand: ParsableCommand {
         let lines = [head] + rows
         let widths = head.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         return lines.map { row in
-            let cells = zip(row, widths).map { $0.padding(toLength: max($1, $0.count), withPad: " ", startingAt: 0) }
+            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
             return cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
         }
     }
@@ -183,17 +193,23 @@ extension SweepCommand {
                 guard let seed = UInt64(text) else { throw SettingError("--seeds", "'\(text)' is not a whole number") }
                 return seed
             }
-            return list.isEmpty ? [0] : list
+            return list.isEmpty ? [0] : unique(list)
         }
 
         private func split(_ texts: [String]) -> [String] {
             texts.flatMap { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
         }
 
+        /// The same combination is not run twice.
+        private func unique<T: Hashable>(_ values: [T]) -> [T] {
+            var seen: Set<T> = []
+            return values.filter { seen.insert($0).inserted }
+        }
+
         private func axis(
             _ name: String, _ texts: [String], _ apply: @escaping @Sendable (inout RunSettings, String) -> Void
         ) -> Sweep.Axis {
-            Sweep.Axis(name, texts.map { text in Sweep.Axis.Value(text) { apply(&$0, text) } })
+            Sweep.Axis(name, unique(texts).map { text in Sweep.Axis.Value(text) { apply(&$0, text) } })
         }
 
         private func numbers<T: LosslessStringConvertible & Sendable>(
@@ -202,7 +218,7 @@ extension SweepCommand {
         ) throws -> Sweep.Axis {
             Sweep.Axis(
                 name,
-                try split(texts).map { text in
+                try unique(split(texts)).map { text in
                     guard let value = T(text) else {
                         throw SettingError(
                             "--\(name)", "'\(text)' in '\(texts.joined(separator: ","))' is not a number")

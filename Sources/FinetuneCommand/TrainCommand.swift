@@ -22,9 +22,6 @@ struct TrainCommand: ParsableCommand {
     @OptionGroup(title: "Output") var folder: RunFolderOptions
 
     func validate() throws {
-        guard model.model != nil || folder.resume != nil else {
-            throw ValidationError("Missing expected argument '--model <file>'")
-        }
         guard folder.checkpointEvery >= 0 else { throw ValidationError("--checkpoint-every: expected seconds from 0") }
     }
 
@@ -32,17 +29,30 @@ struct TrainCommand: ParsableCommand {
     static func checkResume(_ words: [String]) throws {
         let given = ConfigFile.options(in: words)
         let neutral: Set = ["resume", "checkpoint-every", "json", "quiet", "verbose", "help"]
-        guard given.contains("resume"), let other = given.subtracting(neutral).min() else { return }
+        // What is no option at all is the parser's to say.
+        let known = Set(ConfigFile.known + ["config"])
+        guard given.contains("resume"), let other = given.subtracting(neutral).intersection(known).min() else { return }
         throw SettingError("--resume", "the run goes on with its own settings; leave --\(other) away")
     }
 
     func run() throws {
-        if folder.dryRun { return try showPlan(FineTuneRun(makeSettings())) }
+        // Not in validate(), which comes before the parser tells of a misspelt option.
+        guard model.model != nil || folder.resume != nil else {
+            throw ValidationError("Missing expected argument '--model <file>'")
+        }
+        if folder.dryRun {
+            _ = try RunFolder.free(folder.output)
+            return try showPlan(FineTuneRun(makeSettings()))
+        }
         let session =
             try folder.resume.map { try RunSession.resume($0) }
             ?? RunSession.begin(makeSettings(), output: folder.output)
         let run = session.run
-        if !output.quiet { show(run, notes: session.notes) }
+        if output.quiet {
+            for problem in session.problems { Console.note(problem) }
+        } else {
+            show(run, notes: session.notes)
+        }
         if output.verbose { showDetails(run) }
 
         var bar = ProgressLine(isEnabled: !output.quiet)
@@ -64,10 +74,9 @@ struct TrainCommand: ParsableCommand {
                     bar.clear()
                     if !output.quiet {
                         let isBest = run.trainer.best?.epoch == record.epoch
-                        let row = EpochTable.row(record, of: total)
-                        Console.line(isBest ? Console.styled(row, .green) : row)
+                        Console.line(EpochTable.row(record, of: total), isBest ? .green : nil)
                     }
-                    if output.verbose {
+                    if output.verbose && !run.trainer.isFinished {
                         let rates = run.trainer.optimizer.groups.map { "\($0.learningRate)" }
                         Console.note("next learning rate \(rates.joined(separator: ", "))")
                     }
@@ -80,6 +89,9 @@ struct TrainCommand: ParsableCommand {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         for picture in run.skippedPictures { Console.note("left out: \(picture)") }
         showFeatures(run.features)
+        if let patience = run.settings.patience, run.trainer.history.count < total, !output.quiet {
+            Console.line("Stopped early: no better accuracy in \(Wording.count(patience, "epoch"))")
+        }
         Console.line(
             String(
                 format: "Training complete in %@. Best val accuracy %.4f (epoch %d).", duration(seconds),
@@ -115,8 +127,8 @@ struct TrainCommand: ParsableCommand {
                 String(
                     format: "Best so far: val accuracy %.4f (epoch %d), in %@", best.accuracy, best.epoch, best.output))
         }
-        if case .notFinite? = error as? TrainingError { return lines }
-        return lines + ["Go on with: finetune --resume \(session.folder.path)"]
+        if session.isFinal(error) { return lines }
+        return lines + ["Go on with: finetune --resume \(shellQuoted(session.folder.path))"]
     }
 
     private func show(_ run: FineTuneRun, notes: [String]) {

@@ -266,9 +266,11 @@ extension ImageProgram.Step {
         }
     }
 
-    /// A convolution's residual: its result may take that memory.
+    /// A convolution's residual, where its result may take that memory: it must not be what the convolution still reads.
     var residual: PlanValue? {
-        if case .convolution(_, _, let residual, let output) = self, residual?.layout == output.layout {
+        if case .convolution(_, let input, let residual, let output) = self, residual != input,
+            residual?.layout == output.layout
+        {
             return residual
         }
         return nil

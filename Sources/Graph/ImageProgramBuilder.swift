@@ -82,6 +82,9 @@ struct ImageProgramBuilder {
                     guard constant.rank < rank || constant.shape.first == 1 || constant.rank <= 1 else { return false }
                 } else if !isImage(id) {
                     return false
+                } else if node.inputs.count > 1, infos[id]?.shape.count != rank {
+                    // Broadcast, its first axis would meet another one.
+                    return false
                 }
             }
             return node.outputs.allSatisfy { $0.map(isImage) ?? true } && keepsImagesApart(node)
@@ -207,9 +210,9 @@ struct ImageProgramBuilder {
         var segments: [ImageProgram.Segment] = []
         for step in steps {
             let size = sliceSize(step)
-            if let last = segments.last, size < last.sliceSize * 3, size * 2 > last.sliceSize {
+            if let last = segments.last?.sliceSize, size < last * 3, size * 2 > last {
                 segments[segments.count - 1].steps.append(step)
-                segments[segments.count - 1].sliceSize = min(last.sliceSize, size)
+                segments[segments.count - 1].sliceSize = min(last, size)
             } else {
                 segments.append(ImageProgram.Segment(sliceSize: size, steps: [step]))
             }

@@ -146,7 +146,7 @@ private struct LayerFinder {
     /// Paths: what the parameters' names agree on, else the exporter's scope, else the first parameter's name. A path that is
     /// taken gets a number.
     private func name(_ layers: inout [Layer]) {
-        var taken: Set<String> = []
+        var names = UniqueNames()
         for index in layers.indices {
             let layer = layers[index]
             let node = graph.nodes[layer.nodes[0]]
@@ -154,13 +154,7 @@ private struct LayerFinder {
             if path.isEmpty { path = node.scope ?? "" }
             if path.isEmpty, layer.parameters[0].role.isEmpty || node.name.isEmpty { path = layer.parameters[0].name }
             if path.isEmpty { path = node.name }
-            var unique = path
-            var number = 1
-            while !taken.insert(unique).inserted {
-                unique = "\(path)_\(number)"
-                number += 1
-            }
-            layers[index].path = unique
+            layers[index].path = names.name(like: path)
             for position in layer.parameters.indices where layer.parameters[position].role.isEmpty {
                 layers[index].parameters[position].role = roleInName(layer.parameters[position], path: path)
             }

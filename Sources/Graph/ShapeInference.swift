@@ -77,8 +77,13 @@ extension Graph {
                 } else if case .fixed(let size) = dimension {
                     shape.append(size)
                 } else {
+                    let isSide = id == pictures && spatialAxes(declared).contains(axis)
                     throw GraphError(
-                        "input '\(name)'", "dimension \(axis) is not fixed in the file; give it, e.g. --image-size 224")
+                        "input '\(name)'",
+                        "dimension \(axis) is not fixed in the file; "
+                            + (isSide
+                                ? "give it, e.g. --image-size 224"
+                                : "only the batch and the height and width of pictures may be left open"))
                 }
             }
             result[id] = ValueInfo(declared.dtype, shape)

@@ -26,7 +26,7 @@ extension Graph {
         var origins: [ValueID: ValueID] = [:]
         guard !copies.isEmpty else { return (result, origins) }
         let known = constants(behind: copies.compactMap { nodes[$0.slot.node].inputs[$0.slot.input] })
-        var taken = Set(values.map(\.name))
+        var names = UniqueNames(taken: values.map(\.name))
         let (producers, consumers) = (self.producers(), self.consumers())
         for (slot, wanted) in copies {
             guard let read = nodes[slot.node].inputs[slot.input], let array = known[read] else { continue }
@@ -39,13 +39,7 @@ extension Graph {
                 origins[read] = slot.root
                 continue
             }
-            var name = wanted
-            var number = 1
-            while !taken.insert(name).inserted {
-                name = "\(wanted)_\(number)"
-                number += 1
-            }
-            let copy = result.addValue(name)
+            let copy = result.addValue(names.name(like: wanted))
             result.constants[copy] = array
             result.nodes[slot.node].inputs[slot.input] = copy
             origins[copy] = slot.root

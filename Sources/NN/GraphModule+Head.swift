@@ -15,12 +15,27 @@ extension GraphModule {
     /// Number of classes that the logits tell apart.
     ///
     /// - Parameter imageSize: pixels, for files that leave the picture's size open.
+    /// - Throws: `GraphError` for an output that is not one row of at least two logits per picture.
     public func classCount(imageSize: (height: Int, width: Int)? = nil) throws -> Int {
+        let place = "output '\(graph.values[logits].name)'"
         let infos = try graph.infer(try graph.inputInfos(batch: 2, imageSize: imageSize))
-        guard let shape = infos[logits]?.shape, shape.first == 2 else {
-            throw GraphError("output '\(graph.values[logits].name)'", "is not one row of logits per picture")
+        guard let shape = infos[logits]?.shape, shape.first == 2, shape.count >= 2 else {
+            throw GraphError(place, "is not one row of logits per picture")
         }
-        return elementCount(shape) / 2
+        let sizes = shape.dropFirst()
+        // A head may keep spatial axes of size 1.
+        let classes = sizes.max() ?? 0
+        guard elementCount(Array(sizes)) == classes else {
+            let text = sizes.map { "\($0)" }.joined(separator: ", ")
+            throw GraphError(place, "has the shape [N, \(text)], expected [N, classes]")
+        }
+        guard classes >= 2 else {
+            throw GraphError(place, "has one value per picture; a classifier needs the logits of at least 2 classes")
+        }
+        if let producer = graph.producers()[logits], graph.nodes[producer].op is Op.Sigmoid {
+            throw GraphError(place, "comes from a Sigmoid, which is not supported; expected logits or their Softmax")
+        }
+        return classes
     }
 
     /// Replaces the last linear layer (Gemm, MatMul with its Add, or a 1x1 convolution) by a fresh one for `classes`

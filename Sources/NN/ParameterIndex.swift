@@ -64,20 +64,25 @@ public struct ParameterIndex: Sendable {
         return selected
     }
 
-    /// Up to three names or scopes that differ from `text` by few edits, nearest first.
+    /// Up to three names, scopes or words for layers that differ from `text` by few edits, nearest first; case does not
+    /// count.
     func closestNames(to text: String) -> [String] {
         let limit = max(2, text.count / 3)
         var seen: Set<String> = []
         var candidates: [(name: String, distance: Int)] = []
+        func consider(_ name: String) {
+            guard seen.insert(name).inserted else { return }
+            let distance = editDistance(text.lowercased(), name.lowercased())
+            if distance <= limit { candidates.append((name, distance)) }
+        }
         for address in entries.flatMap(\.addresses) {
             var scope = ""
             for component in address.split(separator: ".") {
                 scope = joined(scope, String(component))
-                guard seen.insert(scope).inserted else { continue }
-                let distance = editDistance(text, scope)
-                if distance <= limit { candidates.append((scope, distance)) }
+                consider(scope)
             }
         }
+        for word in ParameterPattern.words(like: text) { consider(word) }
         // A stable order: equally near names stay in the model's order.
         return candidates.enumerated()
             .sorted { ($0.element.distance, $0.offset) < ($1.element.distance, $1.offset) }

@@ -53,6 +53,12 @@ public struct ParameterPattern: Sendable, Hashable {
         return patterns
     }
 
+    /// The patterns that are words and not names, for a person who wrote `text`.
+    static func words(like text: String) -> [String] {
+        let count = text.split(separator: ":").dropFirst().first.flatMap { Int($0) }
+        return ["head", "all"] + (count.map { ["last:\($0)"] } ?? [])
+    }
+
     /// Whether a dotted name, or a scope that holds it, is meant; `head` and `last:N` match no name.
     public func matches(_ name: String) -> Bool {
         switch kind {

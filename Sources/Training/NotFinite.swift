@@ -25,7 +25,8 @@ public struct NotFinite: Sendable, CustomStringConvertible {
     public var description: String {
         let what =
             switch value {
-            case .loss(let loss): "the loss became \(loss)"
+            // The sign of a NaN means nothing.
+            case .loss(let loss): "the loss became \(loss.isNaN ? Double.nan : loss)"
             case .gradient: "a gradient is not finite"
             }
         return "\(what) in epoch \(epoch), \(phase.rawValue) batch \(batch); first in \(place). "

@@ -35,6 +35,7 @@ import Testing
         lr: {fc: 0.01, layer3: 0.002}   # one rate each
         epochs: 7
         batch-size: 64
+        skip-bad-pictures: True
         """.write(toFile: folder / "c.yaml", atomically: true, encoding: .utf8)
         let first = try Program.run(["--config", folder / "c.yaml", "--epochs", "1", "--output", folder / "a"])
         #expect(first.status == 0, "\(first.errors)")
@@ -43,6 +44,7 @@ import Testing
         #expect(settings["lr"] as? String == "fc=0.01,layer3=0.002")
         #expect(settings["epochs"] as? Int == 1)
         #expect(settings["batch-size"] as? Int == 64)
+        #expect(settings["skip-bad-pictures"] as? Bool == true)
 
         let again = try Program.run(["train", "--config", folder / "a/run.json", "--output", folder / "b"])
         #expect(again.status == 0, "\(again.errors)")
@@ -70,7 +72,12 @@ import Testing
         (["--config", "epoch: 3"], "did you mean 'epochs'"),
         (["--config", "- 3"], "expected lines such as"),
         (["--config", "lr: [[1]]"], "'lr' needs a value"),
-        (["--config", "a: b: c"], "--config"),
+        (["--config", "a: b: c"], "line 1, column"),
+        (["--config", "resume: x"], "on the command line only"),
+        (["--config", "keep-head: maybe"], "'keep-head' is a flag"),
+        (["--config", "augment: true"], "c.yaml: "),
+        (["--config", "model: m\nlr: [0.1, 0.01]"], "c.yaml: --lr: '0.1,0.01' has two rates"),
+        (["--config", "epochs: 1", "--config", "other"], "given 2 times"),
         (["--resume", "RUN", "--lr", "0.1"], "leave --lr away"),
         (["--resume", "EMPTY"], "holds no run.json"),
         (["--model", "TINY", "--optimizer", "adma"], "did you mean 'adam'"),

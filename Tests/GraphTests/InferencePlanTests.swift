@@ -99,6 +99,37 @@ import Testing
         }
     }
 
+    private func numbers(_ shape: [Int], seed: UInt64) -> NDArray {
+        var generator = SplitMix(state: seed)
+        return NDArray((0..<elementCount(shape)).map { _ in Float(generator.next()) }, shape: shape)
+    }
+
+    /// Sums with what the convolution reads itself, and with an earlier value that nobody reads later.
+    @Test(arguments: [(3, 1), (1, 1), (3, 32), (3, 4)], [true, false])
+    func addsToAConvolution(_ window: (kernel: Int, groups: Int), _ readsItself: Bool) throws {
+        var graph = Graph()
+        let x = graph.addValue("x")
+        graph.inputs = [x]
+        func add(_ op: any Operator, _ inputs: [ValueID]) -> ValueID {
+            let y = graph.addValue("v\(graph.values.count)")
+            graph.nodes.append(Graph.Node(name: "n\(y)", op: op, inputs: inputs, outputs: [y]))
+            return y
+        }
+        func convolve(_ input: ValueID, kernel: Int, groups: Int) -> ValueID {
+            let shape = [32, 32 / groups, kernel, kernel]
+            let w = graph.addValue("w\(graph.values.count)")
+            graph.constants[w] = numbers(shape, seed: UInt64(w))
+            return add(Op.Conv(pads: [Int](repeating: kernel / 2, count: 4), groups: groups), [input, w])
+        }
+        let first = add(Op.Relu(), [convolve(x, kernel: 3, groups: 1)])
+        let read = readsItself ? first : add(Op.Relu(), [convolve(first, kernel: 3, groups: 1)])
+        let sum = add(Op.Add(), [convolve(read, kernel: window.kernel, groups: window.groups), first])
+        graph.outputs = [convolve(add(Op.Relu(), [sum]), kernel: 1, groups: 1)]
+        let pictures = numbers([5, 32, 14, 14], seed: 7)
+        let expected = try #require(try reference(graph, [x: pictures])[graph.outputs[0]])
+        #expect(relativeError(try plan(graph, graph.outputs).run([x: pictures])[0], expected) < 1e-5)
+    }
+
     @Test func namesTheNodeWhoseOperandsDoNotFit() throws {
         let network = try ResidualNetwork(stages: [16], classes: 10)
         let error = #expect(throws: GraphError.self) {

@@ -191,4 +191,40 @@ private struct Network {
         try noGrad { try parameter.mutate { $0.scaleInPlace(2) } }
         #expect(throws: AutogradError.self) { try value.backward() }
     }
+
+    /// A convolution as head, replaced after a program was made for the old one.
+    @Test func followsANewHead() throws {
+        var graph = Graph()
+        let x = graph.addValue("x", declared: .init(.float32, [.fixed(2), .fixed(3), .fixed(8), .fixed(8)]))
+        graph.inputs = [x]
+        var random = RandomSource(seed: 5)
+        func node(_ op: any Operator, _ inputs: [ValueID?], _ name: String) -> ValueID {
+            let output = graph.addValue("\(name).y")
+            graph.nodes.append(Graph.Node(name: name, op: op, inputs: inputs, outputs: [output]))
+            return output
+        }
+        func constant(_ shape: [Int], _ name: String) throws -> ValueID {
+            let id = graph.addValue(name)
+            graph.constants[id] = try NDArray.randomUniform(shape, -1, 1, from: &random)
+            return id
+        }
+        let stem = node(Op.Conv(pads: [1, 1, 1, 1]), [x, try constant([16, 3, 3, 3], "stem.weight")], "stem")
+        let weights = [try constant([5, 16, 1, 1], "head.weight"), try constant([5], "head.bias")]
+        let head = node(Op.Conv(), [node(Op.Relu(), [stem], "relu")] + weights, "head")
+        graph.outputs = [node(Op.Flatten(), [node(Op.GlobalAveragePool(), [head], "pool")], "flat")]
+        let module = try GraphModule(graph)
+        try module.unfreeze(matching: ["all"])
+        module.train()
+        let suffix = CompiledSuffix(module)
+        let pictures = Tensor(try NDArray.randomUniform([2, 3, 8, 8], -1, 1, from: &random))
+        func logits(_ run: ([Int], [ValueID: Tensor], [ValueID: NDArray]) throws -> [ValueID: Tensor]) throws -> NDArray {
+            let cut = module.cut()
+            let constants = try module.graph.computeConstants(cut.constant, from: module.currentConstants())
+            return try #require(try run(cut.suffix, [x: pictures], constants)[module.logits]).array
+        }
+        _ = try logits { try suffix.run($0, $1, constants: $2) }
+        try module.replaceHead(classes: 5, using: &random)
+        let expected = try logits { try module.run($0, $1, constants: $2) }
+        #expect(relativeError(try logits { try suffix.run($0, $1, constants: $2) }, expected) < 1e-5)
+    }
 }

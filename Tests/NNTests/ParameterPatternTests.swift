@@ -54,6 +54,14 @@ private let index = ParameterIndex(
         #expect(far.description.contains("the outermost scopes are conv1, onnx::Conv_193"))
     }
 
+    @Test(arguments: [
+        ("HEAD", "'head'"), ("Head", "'head'"), ("al", "'all'"), ("lasst:2", "'last:2'"), ("Layer4.1", "'layer4.1'"),
+    ])
+    func wordsAndOtherCasesAreSuggested(pattern: String, expected: String) throws {
+        let error = try #require(throws: ParameterPatternError.self) { try index.select([pattern]) }
+        #expect(error.description.contains("did you mean \(expected)"), "\(error)")
+    }
+
     @Test(arguments: ["", "fc,", ".fc", "layer4..conv2", "last:", "last:0", "last:two", "last:-1"])
     func malformedPatternsAreRefused(pattern: String) {
         #expect {

@@ -150,6 +150,16 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
             array(x, input, .float32), residual: array(residual, reference.outputShape, .float32))
         #expect(y.shape == reference.outputShape)
         #expect(relativeError(y, expected) < Self.tolerance(.float32))
+
+        // The residual may lie where the result goes.
+        var inPlace = array(residual, reference.outputShape, .float32)
+        array(x, input, .float32).withElements(as: Float.self) { x in
+            inPlace.withMutableElements(as: Float.self) { y in
+                guard let x = x.baseAddress, let y = y.baseAddress else { return }
+                packed.run(batch: batch, input: x, residual: y, output: y)
+            }
+        }
+        #expect(relativeError(inPlace, expected) < Self.tolerance(.float32))
     }
 
     @Test func reluKeepsNaN() throws {

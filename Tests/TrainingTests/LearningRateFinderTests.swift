@@ -43,5 +43,8 @@ import Testing
         let after = run.module.snapshot()
         #expect(before.keys == after.keys)
         for (value, array) in before { #expect(after[value]?.isBitIdentical(to: array) == true) }
+        let optimizer = run.trainer.optimizer.stateDict()
+        #expect(optimizer.scalars["group/0/learning_rate"] == settings.learningRate)
+        #expect(optimizer.arrays.isEmpty)
     }
 }

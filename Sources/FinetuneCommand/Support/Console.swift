@@ -1,3 +1,4 @@
+import FineTune
 import Foundation
 
 #if canImport(Glibc)
@@ -8,26 +9,38 @@ import Foundation
 
 /// Where text goes: results to standard output, everything about them to standard error.
 enum Console {
-    /// A line of results.
-    static func line(_ text: some StringProtocol = "") {
-        write(text + "\n", to: STDOUT_FILENO)
+    /// A line of results, in colour where that can be shown.
+    static func line(_ text: some StringProtocol = "", _ style: Style? = nil) {
+        let text = harmless(text, on: STDOUT_FILENO)
+        write((style.map { styled(text, $0) } ?? text) + "\n", to: STDOUT_FILENO)
     }
 
     /// A line about the work: what was found, assumed, left out.
     static func note(_ text: some StringProtocol) {
-        write(text + "\n", to: STDERR_FILENO)
+        write(harmless(text, on: STDERR_FILENO) + "\n", to: STDERR_FILENO)
     }
 
     /// The one line of a failure.
     static func error(_ text: some StringProtocol) {
+        let text = harmless(text, on: STDERR_FILENO)
         write("\(styled("finetune:", .red, on: STDERR_FILENO)) \(text)\n", to: STDERR_FILENO)
     }
 
-    /// `value` as one line of JSON, the last of standard output.
+    /// `text` with control characters, which names of files may hold, spelt out where a terminal would obey them.
+    private static func harmless(_ text: some StringProtocol, on descriptor: Int32) -> String {
+        guard isatty(descriptor) == 1 else { return String(text) }
+        return text.unicodeScalars.reduce(into: "") { result, scalar in
+            let isControl = scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+            if isControl { result += scalar.escaped(asASCII: true) } else { result.unicodeScalars.append(scalar) }
+        }
+    }
+
+    /// `value` as one line of JSON, the last of standard output. Numbers that are not finite are texts: `"nan"`.
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.nonConformingFloatEncodingStrategy = .asText
         line(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
@@ -35,15 +48,16 @@ enum Console {
     enum Style: Int { case bold = 1, red = 31, green = 32 }
 
     /// `text` in colour where `descriptor` is a terminal that shows it and NO_COLOR (no-color.org) does not forbid it.
-    static func styled(_ text: String, _ style: Style, on descriptor: Int32 = STDOUT_FILENO) -> String {
-        let environment = ProcessInfo.processInfo.environment
-        guard isatty(descriptor) == 1, environment["NO_COLOR"]?.isEmpty != false, environment["TERM"] != "dumb" else {
-            return text
-        }
+    private static func styled(_ text: String, _ style: Style, on descriptor: Int32 = STDOUT_FILENO) -> String {
+        let isForbidden = ProcessInfo.processInfo.environment["NO_COLOR"]?.isEmpty == false
+        guard takesCodes(descriptor), !isForbidden else { return text }
         return "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m"
     }
 
-    static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+    /// Whether `descriptor` is a terminal that understands more than lines of text.
+    static func takesCodes(_ descriptor: Int32) -> Bool {
+        isatty(descriptor) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+    }
 
     /// Whether characters beyond ASCII can be shown.
     static var isUnicode: Bool {
@@ -59,15 +73,28 @@ enum Console {
         return Int(size.ws_col)
     }
 
-    /// Unbuffered and in full; a closed pipe ends the program as it would `cat`.
+    /// Unbuffered and in full. Results that cannot be written end the program, as a closed pipe does.
     static func write(_ text: some StringProtocol, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }
-            if count <= 0 { return }
+            if count < 0 && errno == EAGAIN {
+                var space = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&space, 1, -1)
+                continue
+            }
+            guard count > 0 else {
+                if descriptor == STDOUT_FILENO { giveUp(errno) }
+                return
+            }
             bytes = bytes.dropFirst(count)
         }
+    }
+
+    private static func giveUp(_ code: Int32) -> Never {
+        error("\(FileError("standard output", code == ENOSPC ? .diskFull : .system(code)))")
+        exit(1)
     }
 }
 
@@ -78,7 +105,7 @@ struct ProgressLine {
     private var start: (done: Int, time: ContinuousClock.Instant)?
     private var lastDrawn: ContinuousClock.Instant?
 
-    init(isEnabled: Bool = true) { self.isEnabled = isEnabled && Console.isTerminal }
+    init(isEnabled: Bool = true) { self.isEnabled = isEnabled && Console.takesCodes(STDERR_FILENO) }
 
     /// `label [#####.....] 40/100  35/s  12 s left  detail`.
     mutating func draw(_ label: String, _ done: Int, of total: Int, detail: String = "") {

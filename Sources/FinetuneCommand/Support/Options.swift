@@ -50,3 +50,23 @@ struct OutputOptions: ParsableArguments {
     @Flag(name: [.long, .customShort("v")], help: "Tell more about the work.")
     var verbose = false
 }
+
+/// Takes `count` threads for the kernels. Throws `SettingError` for a number out of its range.
+func useThreads(_ count: Int) throws {
+    try SettingRange.check(count, SettingRange.threads, "--threads")
+    Parallel.setThreadCount(count)
+}
+
+/// Throws `SettingError` for an `output` without a name, and for one that is among the `inputs` and would replace it.
+func checkOutput(_ output: String, _ option: String = "--output", inputs: [String]) throws {
+    guard !output.isEmpty else { throw SettingError(option, "expected the name of a file, got an empty one") }
+    guard let target = fileNumber(output), let input = inputs.first(where: { fileNumber($0) == target }) else { return }
+    throw SettingError(option, "'\(output)' is read from ('\(input)'); give another name")
+}
+
+/// What tells the file at `path` from every other one; nil when there is none.
+private func fileNumber(_ path: String) -> [UInt64]? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return [UInt64(status.st_dev), UInt64(status.st_ino)]
+}

@@ -17,6 +17,8 @@ public final class CompiledSuffix {
     private struct Key: Hashable {
         var nodes: [Int]
         var shapes: [ValueID: [Int]]
+        /// The parameters and batch norms, which a new head replaces.
+        var objects: [ObjectIdentifier]
         /// Of every parameter.
         var flags: [Bool]
         /// Of every batch norm: whether it follows the batch.
@@ -54,10 +56,11 @@ public final class CompiledSuffix {
     private func preparation(_ nodes: [Int], _ given: [ValueID: Tensor]) throws -> Prepared? {
         let shapes = given.mapValues(\.shape)
         guard let batch = shapes.values.map({ $0.first ?? 0 }).max(), batch > 0 else { return nil }
-        var norms: [Bool] = []
-        for case let norm as BatchNorm2d in module.modules() { norms.append(norm.isTraining && !norm.frozenStatistics) }
+        let parameters = module.parameters(), norms = module.modules().compactMap { $0 as? BatchNorm2d }
         let key = Key(
-            nodes: nodes, shapes: shapes, flags: module.parameters().map(\.requiresGrad), norms: norms)
+            nodes: nodes, shapes: shapes,
+            objects: parameters.map { ObjectIdentifier($0) } + norms.map { ObjectIdentifier($0) },
+            flags: parameters.map(\.requiresGrad), norms: norms.map { $0.isTraining && !$0.frozenStatistics })
         if let known = prepared[key] { return known }
         let built = try SuffixProgramBuilder(module, nodes: nodes, given: shapes, batch: batch)
         let made = Prepared(

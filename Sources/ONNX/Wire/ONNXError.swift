@@ -1,4 +1,5 @@
 import Files
+import GraphIR
 
 /// A model that cannot be read, understood or written, and why; the text is `FILE: REASON`.
 public struct ONNXError: Error, CustomStringConvertible, Equatable {
@@ -36,6 +37,15 @@ public struct ONNXError: Error, CustomStringConvertible, Equatable {
         case .isDirectory: kind = .directory
         case .tooLarge: kind = .tooLarge
         default: kind = .unreadable
+        }
+    }
+
+    /// What `body` returns; a `GraphError` in it is thrown as one of the model in `file`.
+    public static func naming<T>(_ file: String, _ body: () throws -> T) throws -> T {
+        do {
+            return try body()
+        } catch let error as GraphError {
+            throw ONNXError(file, .invalidModel, "\(error)")
         }
     }
 

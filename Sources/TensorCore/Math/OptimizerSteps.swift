@@ -57,13 +57,13 @@ extension NDArray {
     ) throws {
         try requireMatching("SGD", parameter, [gradient] + [momentumBuffer].compactMap { $0 })
         let isFirst = momentumBuffer == nil
-        // Taken out, so that the buffer has one owner and is changed where it lies.
+        // Taken out, so that the buffer has one owner and is changed where it lies; without momentum it stays as it is.
         var buffer: NDArray?
         if settings.momentum != 0 {
             buffer = momentumBuffer ?? NDArray.zeros(parameter.shape, dtype: parameter.dtype)
+            momentumBuffer = nil
         }
-        momentumBuffer = nil
-        defer { momentumBuffer = buffer }
+        defer { if let buffer { momentumBuffer = buffer } }
         let (count, isFloat) = (parameter.count, parameter.dtype == .float32)
         let memory = buffer?.write { $0 }
         parameter.write { p in

@@ -31,10 +31,6 @@ public struct FeatureCache: Sendable {
 
     private func path(_ name: String) -> String { "\(folder)/\(name)" }
 
-    private func makeFolder() throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-
     // MARK: - Blocks
 
     /// The intact blocks under `key`, mapped; they count as used now.
@@ -53,7 +49,7 @@ public struct FeatureCache: Sendable {
     /// Writes a block and maps it, so that its memory can be given back; nil when the limit leaves no room for it.
     /// Throws when it cannot be written.
     func save(_ block: FeatureBlock, key: SHA256.Digest) throws -> FeatureBlock? {
-        try makeFolder()
+        try Folder.make(folder)
         // Names and checksums take 64 bytes a row, the header about as much as this.
         let header = 128 * (block.columns.count + 4)
         guard makeRoom(for: block.byteCount + 64 * block.pictures.count + header) else { return nil }
@@ -79,7 +75,7 @@ public struct FeatureCache: Sendable {
             return (index, nil)
         }
         do {
-            try makeFolder()
+            try Folder.make(folder)
             if makeRoom(for: 96 * paths.count + 1024) { try index.write(to: path(name)) }
             return (index, nil)
         } catch {

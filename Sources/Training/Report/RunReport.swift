@@ -93,7 +93,14 @@ extension FineTuneRun {
         let (present, wasTraining) = (module.snapshot(), module.isTraining)
         try module.restore(best.state)
         module.eval()
-        defer { module.train(wasTraining) }
+        let found = Result { try outcomes() }
+        module.train(wasTraining)
+        try module.restore(present)
+        return try found.get()
+    }
+
+    /// What the module, as it is, takes each validation picture for.
+    private func outcomes() throws -> [RunReport.Outcome] {
         var outcomes: [RunReport.Outcome] = []
         let batches = try trainer.val.epoch(0)
         while let batch = try batches.next() {
@@ -107,7 +114,6 @@ extension FineTuneRun {
                         guess: guesses[row], probability: probabilities.rows(row..<row + 1).doubles()[guesses[row]]))
             }
         }
-        try module.restore(present)
         return outcomes
     }
 

@@ -40,20 +40,22 @@ public final class Predictor {
         try noGrad { try model.logits(try model.features(try loaded.input.arrange(images))) }.array
     }
 
-    /// Pictures of a folder or list, its validation part where there is one. Throws `DatasetError`.
-    public static func dataset(_ path: String) throws -> PictureDataset {
-        if [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) { return try DatasetSplit.listedPart(path) }
-        return try DatasetSplit.validationPart(path)
+    /// Pictures of a folder or list, its validation part where there is one; with the `valFraction` and `seed` of a run, the
+    /// part that the run was validated on. Throws `DatasetError`.
+    public static func dataset(
+        _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
+    ) throws -> PictureDataset {
+        try DatasetSplit.validation(path, valFraction: valFraction, seed: seed)
     }
 
     /// Evaluates on `dataset`, whose classes are the model's by name where the model has names, else by order.
     ///
-    /// Throws `SettingError` when the classes do not fit the model.
+    /// Throws `ClassMismatch` when the classes do not fit the model, `DatasetError` when no picture can be read.
     public func evaluate(
         _ dataset: PictureDataset, batchSize: Int = 32, skipBadPictures: Bool = false,
         onBatch: (Int, Int) throws -> Void = { _, _ in }
     ) throws -> Evaluation {
-        let labels = try modelLabels(of: dataset.classes)
+        let labels = try modelLabels(of: dataset)
         let loader = try BatchLoader(
             dataset, transform: loaded.preprocessing.evaluation(),
             configuration: BatchLoader.Configuration(
@@ -71,6 +73,11 @@ public final class Predictor {
             done += 1
             try onBatch(done, loader.batchCount)
         }
+        guard statistics.count > 0 else {
+            let first = loader.skipped.first.map { "; the first: \($0)" } ?? ""
+            throw DatasetError.unreadable(
+                dataset.source, why: "none of its \(dataset.count) pictures can be decoded\(first)")
+        }
         let classes = zip(dataset.classes, labels).map { name, label in
             let counts = statistics.perClass[label] ?? PhaseStatistics.ClassCount()
             return Evaluation.ClassResult(name: name, correct: counts.correct, total: counts.total)
@@ -80,20 +87,21 @@ public final class Predictor {
             skipped: loader.skipped)
     }
 
-    /// Positions of `names` among the model's logits.
-    private func modelLabels(of names: [String]) throws -> [Int] {
+    /// Positions of the dataset's classes among the model's logits.
+    private func modelLabels(of dataset: PictureDataset) throws -> [Int] {
+        let names = dataset.classes
         if let known = loaded.classes {
             return try names.map { name in
                 guard let label = known.firstIndex(of: name) else {
-                    throw SettingError(
-                        "--data", "class '\(name)' is not one of the model's: \(known.joined(separator: ", "))")
+                    throw ClassMismatch(
+                        dataset.source, "class '\(name)' is not one of the model's: \(known.joined(separator: ", "))")
                 }
                 return label
             }
         }
         guard names.count == loaded.classCount else {
-            throw SettingError(
-                "--data", "the model tells \(loaded.classCount) classes apart, the data has \(names.count)")
+            throw ClassMismatch(
+                dataset.source, "has \(names.count) classes, the model tells \(loaded.classCount) apart")
         }
         return Array(names.indices)
     }
@@ -145,25 +153,5 @@ public final class Predictor {
             try onBatch(done, loader.batchCount)
         }
         return (result, loader.skipped)
-    }
-}
-
-extension DatasetSplit {
-    /// The pictures of `root/val` (or its other names) when there are, else of the classes in `root` itself.
-    static func validationPart(_ root: String) throws -> PictureDataset {
-        do {
-            return try DatasetSplit.imageFolder(root).val
-        } catch DatasetError.missingValidation {
-            return try PictureDataset.imageFolder(root)
-        }
-    }
-
-    /// The validation pictures of a list that says which they are, else all of it.
-    static func listedPart(_ path: String) throws -> PictureDataset {
-        do {
-            return try DatasetSplit.list(path).val
-        } catch DatasetError.missingValidation {
-            return try PictureDataset.list(path)
-        }
     }
 }

@@ -29,7 +29,7 @@ public final class FineTuneRun {
     /// - `features`: a store that other runs of the process use, too; nil for one as the settings say.
     ///
     /// Throws the error of the first thing that does not fit: `ONNXError`, `GraphError`, `DatasetError`,
-    /// `ParameterPatternError`, `SettingError`.
+    /// `ParameterPatternError`, `SettingError`, `ClassMismatch`.
     public init(_ settings: RunSettings, features: FeatureStore? = nil) throws {
         try settings.check()
         self.settings = settings
@@ -93,27 +93,12 @@ public final class FineTuneRun {
     public var skippedPictures: [PictureError] { streams.flatMap(\.skipped) }
 
     private static func readData(_ settings: RunSettings) throws -> DatasetSplit {
-        if let path = settings.data {
-            guard [".csv", ".tsv"].contains(where: path.lowercased().hasSuffix) else {
-                return try DatasetSplit.imageFolder(path, valFraction: settings.valFraction, seed: settings.seed)
-            }
-            return try FineTuneRun.readList(path, settings)
-        }
         let folder = defaultData(model: settings.model)
-        guard FileManager.default.fileExists(atPath: folder) else {
+        guard settings.data != nil || FileManager.default.fileExists(atPath: folder) else {
             throw SettingError(
                 "--data", "give a folder with train/ and val/ pictures (there is no '\(folder)' beside the model)")
         }
-        return try DatasetSplit.imageFolder(folder, valFraction: settings.valFraction, seed: settings.seed)
-    }
-
-    /// A list that does not say which pictures are for validation gives a fifth of each class.
-    private static func readList(_ path: String, _ settings: RunSettings) throws -> DatasetSplit {
-        do {
-            return try DatasetSplit.list(path, valFraction: settings.valFraction, seed: settings.seed)
-        } catch DatasetError.missingValidation {
-            return try DatasetSplit.list(path, valFraction: 0.2, seed: settings.seed)
-        }
+        return try DatasetSplit.read(settings.data ?? folder, valFraction: settings.valFraction, seed: settings.seed)
     }
 
     /// `models/resnet-tiny-data` for `models/resnet-tiny.onnx`.
@@ -128,14 +113,18 @@ public final class FineTuneRun {
         let sameCount = loaded.classCount == classes.count
         if settings.keepHead {
             guard sameCount else {
-                throw SettingError(
-                    "--keep-head", "the model tells \(loaded.classCount) classes apart, the data has \(classes.count)")
+                throw ClassMismatch(
+                    settings.model,
+                    "tells \(loaded.classCount) classes apart, the data has \(classes.count); without --keep-head it "
+                        + "gets a new head")
             }
             return nil
         }
         if sameCount && (loaded.classes == nil || loaded.classes == classes) { return nil }
         var random = RandomSource(seed: settings.seed).split("head")
-        return try loaded.imported.replaceHead(classes: classes.count, imageSize: loaded.imageSize, using: &random)
+        return try ONNXError.naming(settings.model) {
+            try loaded.imported.replaceHead(classes: classes.count, imageSize: loaded.imageSize, using: &random)
+        }
     }
 
     private static func unfreeze(
@@ -166,20 +155,24 @@ extension RunSettings {
         func require(_ condition: Bool, _ option: String, _ reason: String) throws {
             if !condition { throw SettingError(option, reason) }
         }
-        try require(epochs >= 1, "--epochs", "\(epochs) is not a positive number")
-        try require(batchSize >= 1, "--batch-size", "\(batchSize) is not a positive number")
+        try SettingRange.check(epochs, SettingRange.epochs, "--epochs")
+        try SettingRange.check(patience, SettingRange.epochs, "--patience")
+        try SettingRange.check(batchSize, SettingRange.batchSize, "--batch-size")
+        try SettingRange.check(threads, SettingRange.threads, "--threads")
+        try SettingRange.check(featureCacheLimit, SettingRange.megabytes, "--feature-cache-limit")
         try require(learningRate > 0 && learningRate.isFinite, "--lr", "\(learningRate) is not a positive number")
         try require(momentum >= 0 && momentum < 1, "--momentum", "\(momentum) is not in 0 ..< 1")
-        try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is negative")
+        try require(
+            weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is not a finite number from 0")
         try require((0..<1).contains(labelSmoothing), "--label-smoothing", "\(labelSmoothing) is not in 0 ..< 1")
         try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
-        try require(patience ?? 1 >= 1, "--patience", "\(patience ?? 0) is not a positive number of epochs")
-        try require(threads >= 0, "--threads", "\(threads) is negative")
+        if let valFraction {
+            try require(valFraction > 0 && valFraction < 1, "--val-fraction", "\(valFraction) is not between 0 and 1")
+        }
         guard RunSettings.optimizers.contains(optimizer) else { throw unknownOptimizer }
         try require(
             classWeights == nil || classWeights == "balanced", "--class-weights",
             "'\(classWeights ?? "")' is not 'balanced'")
-        try require(featureCacheLimit >= 0, "--feature-cache-limit", "\(featureCacheLimit) is negative")
         _ = try makeSchedule()
         _ = try unfreezingSteps()
     }

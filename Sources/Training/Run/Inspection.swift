@@ -53,7 +53,11 @@ public struct Inspection: Encodable, Sendable {
     public var plan: PlanDescription?
 
     /// Reads the model at `path`; with `planBatch` also says how it would run on that many pictures at a time.
+    ///
+    /// Throws `ONNXError`, and `SettingError` for a size out of its range.
     public init(path: String, imageSize: Int? = nil, planBatch: Int? = nil) throws {
+        try SettingRange.check(imageSize, SettingRange.pixels, "--image-size")
+        try SettingRange.check(planBatch, SettingRange.batchSize, "--batch-size")
         let file = try ModelFile.read(path)
         let model = file.model
         irVersion = Int(model.irVersion)
@@ -66,16 +70,28 @@ public struct Inspection: Encodable, Sendable {
             try file.unsupportedOperators().map { ($0.name, $0.count) }, uniquingKeysWith: { first, _ in first })
         layers = []
         guard unsupported.isEmpty else { return }
-        let module = try ImportedModel(file: file, imageSize: imageSize.map { ($0, $0) }).module
+        let module = try ONNXError.naming(path) {
+            try ImportedModel(file: file, imageSize: imageSize.map { ($0, $0) }).module
+        }
         layers = Inspection.layers(of: module, imageSize: imageSize)
-        plan = try planBatch.map { try Inspection.plan(of: module, imageSize: imageSize, batch: $0) }
+        plan = try ONNXError.naming(path) {
+            try planBatch.map { try Inspection.plan(of: module, imageSize: imageSize, batch: $0) }
+        }
     }
+
+    /// Bytes of input that a plan is made for.
+    private static let largestInput = 4 << 30
 
     /// The plan of the whole model, as evaluation and prediction run it.
     private static func plan(of module: GraphModule, imageSize: Int?, batch: Int) throws -> PlanDescription {
         let graph = module.graph, cut = graph.cut(active: [], outputs: [module.logits])
         let size = imageSize ?? openSize(graph)
         let infos = try graph.inputInfos(batch: batch, imageSize: size.map { ($0, $0) })
+        let bytes = infos.values.reduce(0) { $0 + elementCount($1.shape) * 4 }
+        guard bytes <= largestInput else {
+            throw SettingError(
+                "--batch-size", "\(batch) pictures take \(bytes >> 20) MB; expected at most \(largestInput >> 20)")
+        }
         let plan = InferencePlan(
             graph, nodes: cut.prefix, constants: try graph.computeConstants(cut.constant), results: cut.boundary)
         return try plan.describe(infos.mapValues(\.shape))

@@ -25,7 +25,7 @@ public struct LearningRateFinder: Sendable {
             guard from > 0, to > from, to.isFinite else {
                 throw SettingError("--from, --to", "expected 0 < FROM < TO, got \(from) and \(to)")
             }
-            guard steps >= 10 else { throw SettingError("--steps", "\(steps) is fewer than 10") }
+            try SettingRange.check(steps, 10...SettingRange.steps.upperBound, "--steps")
         }
     }
 
@@ -40,18 +40,21 @@ public struct LearningRateFinder: Sendable {
     /// Whether the loss grew so much, or ceased to be finite, that the test ended early.
     public let hasDiverged: Bool
 
-    /// Trains `run` batch by batch and puts its weights back.
+    /// Trains `run` batch by batch and puts its weights and its optimizer's state back.
     ///
-    /// Throws `SettingError` for a range or number of steps that make no test.
+    /// Throws `SettingError` for a range or number of steps that make no test, `TrainingError` for a loss that is no finite
+    /// number from the start.
     public init(
         _ run: FineTuneRun, options: Options = Options(), onStep: (Int, Int) throws -> Void = { _, _ in }
     ) throws {
         try options.check()
-        let weights = run.module.snapshot()
+        let optimizer = run.trainer.optimizer
+        let (weights, state) = (run.module.snapshot(), optimizer.stateDict())
         var test = RangeTest(options: options)
         let outcome = Result { try test.train(run, onStep) }
         try run.module.restore(weights)
-        run.trainer.optimizer.zeroGrad()
+        try optimizer.load(stateDict: state)
+        optimizer.zeroGrad()
         try outcome.get()
         points = test.points
         hasDiverged = test.hasDiverged
@@ -127,18 +130,24 @@ private struct RangeTest {
         let shares = optimizer.groups.map { $0.learningRate / optimizer.learningRate }
         var epoch = 1
         var batches = try run.trainer.train.epoch(epoch)
+        var hasBatch = false
         while points.count < options.steps && !hasDiverged {
             guard let batch = try batches.next() else {
+                guard hasBatch else { throw TrainingError.noPictures(.train) }
                 epoch += 1
                 batches = try run.trainer.train.epoch(epoch)
+                hasBatch = false
                 continue
             }
+            hasBatch = true
             let part = Double(points.count) / Double(options.steps - 1)
             let rate = options.from * pow(options.to / options.from, part)
             for (group, share) in zip(optimizer.groups, shares) { group.learningRate = rate * share }
             do {
                 note(rate, try run.trainer.trainingStep(batch))
-            } catch TrainingError.notFinite {
+            } catch TrainingError.notFinite(let report) {
+                // Before any step no rate is to blame.
+                guard !points.isEmpty else { throw TrainingError.notFinite(report) }
                 hasDiverged = true
             }
             try onStep(points.count, options.steps)

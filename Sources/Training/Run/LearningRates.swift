@@ -27,13 +27,24 @@ public struct LearningRates: Sendable, Equatable {
 
     /// Reads the text of `--lr`. Throws `SettingError`.
     public init(text: String) throws {
+        var hasBase = false
         for piece in text.split(separator: ",", omittingEmptySubsequences: false) {
             let sides = piece.split(separator: "=", omittingEmptySubsequences: false)
             guard let last = sides.last, let rate = Double(last), rate > 0, rate.isFinite, sides.count <= 2 else {
                 throw SettingError(
                     "--lr", "'\(piece)' is neither a positive number nor PATTERN=NUMBER such as layer4=0.001")
             }
-            if sides.count == 1 { base = rate } else { layers.append(Layer(String(sides[0]), rate)) }
+            guard sides.count == 1 else {
+                layers.append(Layer(String(sides[0]), rate))
+                continue
+            }
+            guard !hasBase else {
+                throw SettingError(
+                    "--lr",
+                    "'\(text)' has two rates without a layer; expected one, and PATTERN=NUMBER for layers "
+                        + "('finetune sweep' tries several)")
+            }
+            (base, hasBase) = (rate, true)
         }
     }
 }

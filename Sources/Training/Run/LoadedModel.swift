@@ -1,3 +1,4 @@
+import GraphIR
 import NN
 import ONNX
 import TensorCore
@@ -27,17 +28,38 @@ public struct LoadedModel {
         }
     }
 
-    /// Loads the model at `path`. Throws what `ImportedModel` throws, and `SettingError` for overrides that do not fit.
+    /// Loads the model at `path`. Throws `ONNXError`, and `SettingError` for overrides that do not fit.
     public init(path: String, overrides: Overrides = Overrides(), limits: LoadLimits = .default) throws {
         let file = try ModelFile.read(path, limits: limits)
+        do {
+            try self.init(file, overrides)
+        } catch let error as GraphError {
+            throw ONNXError(path, .invalidModel, "\(error)\(LoadedModel.advice(file, overrides))")
+        }
+    }
+
+    /// What to do about a graph that does not fit when another size than the file's was asked for.
+    private static func advice(_ file: ModelFile, _ overrides: Overrides) -> String {
+        guard let size = overrides.imageSize, let graph = try? file.graph(), let input = try? PictureInput(graph),
+            let height = input.height, height != size
+        else { return "" }
+        return "; the file fixes pictures of \(height) pixels: leave --image-size away"
+    }
+
+    private init(_ file: ModelFile, _ overrides: Overrides) throws {
+        try SettingRange.check(overrides.imageSize, SettingRange.pixels, "--image-size")
+        try SettingRange.check(overrides.resize, SettingRange.pixels, "--resize")
         let card = ModelCard(
             metadata: Dictionary(file.model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { a, _ in a }))
-        let size = try overrides.imageSize.map { size in
-            guard size > 0 else { throw SettingError("--image-size", "\(size) is not a number of pixels") }
-            return size
-        }
+        let size = overrides.imageSize
         imported = try ImportedModel(file: file, imageSize: size.map { ($0, $0) })
         let graph = imported.module.graph
+        guard graph.inputs.count == 1 else {
+            let names = graph.inputs.map { graph.values[$0].name }.joined(separator: ", ")
+            throw ONNXError(
+                file.path, .unsupported,
+                "takes \(graph.inputs.count) inputs (\(names)); a classifier of one picture input is expected")
+        }
         input = try PictureInput(graph)
         var notes: [String] = []
         let side: Int
@@ -45,8 +67,9 @@ public struct LoadedModel {
             side = size
         } else if let height = input.height, let width = input.width {
             guard height == width else {
-                throw SettingError(
-                    "--image-size", "the model takes \(width)x\(height) pictures; only square ones are supported")
+                throw ONNXError(
+                    file.path, .unsupported,
+                    "takes pictures of \(width)x\(height) pixels; only square ones are supported")
             }
             side = height
         } else if let known = card.preprocessing?.imageSize {
@@ -74,11 +97,37 @@ public struct LoadedModel {
             channels: input.channels, imageSize: side,
             resize: overrides.resize ?? (size == nil ? known?.resize : nil), normalization: normalization,
             augment: known?.augment)
-        guard preprocessing.resize >= 1 else { throw SettingError("--resize", "expected a number of pixels") }
+        // These may be the file's.
+        try SettingRange.check(preprocessing.imageSize, SettingRange.pixels, "--image-size")
+        try SettingRange.check(preprocessing.resize, SettingRange.pixels, "--resize")
         classCount = try imported.module.classCount(imageSize: (side, side))
         classes = card.classes.flatMap { [classCount] in $0.count == classCount ? $0 : nil }
         self.notes = notes
+        try checkWeights(of: file)
+    }
+
+    /// Throws for a weight of which no training and no answer could come.
+    private func checkWeights(of file: ModelFile) throws {
+        let module = imported.module
+        guard let broken = module.state().first(where: { !$0.tensor.array.allFinite() }) else { return }
+        throw ONNXError(
+            file.path, .invalidTensor,
+            "'\(module.graph.values[broken.value].name)' holds values that are not finite numbers (NaN or infinity)")
     }
 
     public var imageSize: (height: Int, width: Int) { (preprocessing.imageSize, preprocessing.imageSize) }
+}
+
+/// Pictures whose classes a model cannot tell apart.
+public struct ClassMismatch: Error, CustomStringConvertible, Equatable {
+    /// The model or the data.
+    public let path: String
+    public let reason: String
+
+    public init(_ path: String, _ reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+
+    public var description: String { "\(path): \(reason)" }
 }

@@ -30,9 +30,15 @@ public enum PredictionFormat: String, CaseIterable, Sendable {
         case .jsonl:
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            encoder.nonConformingFloatEncodingStrategy = .asText
             return try predictions.map { String(decoding: try encoder.encode($0), as: UTF8.self) }
         }
     }
+}
+
+extension JSONEncoder.NonConformingFloatEncodingStrategy {
+    /// `"nan"`, `"inf"` and `"-inf"`, for JSON has no such numbers.
+    public static let asText: Self = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
 }
 
 /// A row of comma-separated text.

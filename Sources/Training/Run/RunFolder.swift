@@ -30,7 +30,7 @@ public struct RunFolder: Sendable {
         let manager = FileManager.default
         let place = "\(Folder.containing(path))/.\(Folder.lastComponent(path)).\(UUID().uuidString).tmp"
         do {
-            try manager.createDirectory(atPath: place, withIntermediateDirectories: true)
+            try Folder.make(place)
             let hidden = try RunFolder(existing: place)
             try hidden.write([EpochRecord]())
             try hidden.write(record)
@@ -42,12 +42,14 @@ public struct RunFolder: Sendable {
         }
     }
 
-    /// A path that nothing has yet.
-    private static func free(_ path: String?) throws -> String {
+    /// `path` if nothing is there yet; for nil a name of its own that begins with `stem`. Throws `SettingError` for
+    /// an empty path, `OutputError` for one that exists.
+    public static func free(_ path: String?, stem: String = "runs/") throws -> String {
         let manager = FileManager.default
         if let path {
+            guard !path.isEmpty else { throw SettingError("--output", "expected the name of a folder") }
             guard !manager.fileExists(atPath: path) else {
-                throw SettingError("--output", "'\(path)' exists already; a run is never overwritten")
+                throw OutputError(path: path, reason: "exists already; give --output a name that is free")
             }
             // A folder's name may end with slashes.
             return path.count > 1 && path.hasSuffix("/") ? try free(String(path.dropLast())) : path
@@ -55,11 +57,11 @@ public struct RunFolder: Sendable {
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")
         formatter.dateFormat = "yyyy-MM-dd-HHmmss"
-        let stem = "runs/\(formatter.string(from: Date()))"
-        var candidate = stem
+        let first = stem + formatter.string(from: Date())
+        var candidate = first
         var number = 2
         while manager.fileExists(atPath: candidate) {
-            candidate = "\(stem)-\(number)"
+            candidate = "\(first)-\(number)"
             number += 1
         }
         return candidate
@@ -94,7 +96,7 @@ public struct RunFolder: Sendable {
         do {
             return try RunRecord(json: text)
         } catch {
-            throw OutputError(path: settings, reason: "cannot be read: \(error)")
+            throw OutputError(path: settings, reason: "cannot be read: \(decodingProblem(error))")
         }
     }
 
@@ -150,6 +152,14 @@ public struct RunFolder: Sendable {
         return (nil, problems)
     }
 
+    /// Whether there is a checkpoint, whole or not.
+    public var hasCheckpoint: Bool {
+        [checkpoint, "\(path)/\(RunFolder.previousCheckpoint)"].contains { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    /// Removes the folder with all that is in it.
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
+
     // MARK: - Results
 
     /// Writes `best.onnx` with the best weights so far, and the report; nil when there are none. The run's own weights stay
@@ -172,6 +182,19 @@ public struct OutputError: Error, CustomStringConvertible {
     public let path: String
     public let reason: String
     public var description: String { "\(path): \(reason)" }
+}
+
+/// What is wrong with a JSON text, in one line.
+private func decodingProblem(_ error: any Error) -> String {
+    func place(_ keys: [any CodingKey]) -> String { keys.map(\.stringValue).joined(separator: ".") }
+    return switch error as? DecodingError {
+    case .keyNotFound(let key, let context)?: "'\(place(context.codingPath + [key]))' is missing"
+    case .typeMismatch(_, let context)?, .valueNotFound(_, let context)?:
+        "'\(place(context.codingPath))' is of another kind than expected"
+    case .dataCorrupted(let context)? where context.codingPath.isEmpty: "the text is not JSON"
+    case .dataCorrupted(let context)?: "'\(place(context.codingPath))' has a value that is not known"
+    default: "\(error)"
+    }
 }
 
 extension Error {

@@ -162,7 +162,7 @@ extension ModelFile {
 }
 
 /// `text` as one word of a shell.
-func shellQuoted(_ text: String) -> String {
+public func shellQuoted(_ text: String) -> String {
     let plain = text.utf8.allSatisfy { byte in
         Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber
             || "._-/:=,+".utf8.contains(byte)

@@ -1,6 +1,8 @@
 import Files
 import Foundation
+import GraphIR
 import TensorCore
+import Vision
 
 /// A run in its folder: trains, writes checkpoints, can be stopped at any moment and gone on with.
 public final class RunSession {
@@ -9,15 +11,24 @@ public final class RunSession {
     public private(set) var record: RunRecord
     /// What a user should know about how this goes on from an earlier process.
     public let notes: [String]
+    /// Those of `notes` that tell of something lost.
+    public let problems: [String]
     /// What `best.onnx` holds, when this process has written it.
     public private(set) var exported: RunFolder.Summary?
     private let identity: String
+    /// Whether this process made the folder.
+    private let isNew: Bool
 
-    private init(run: FineTuneRun, folder: RunFolder, record: RunRecord, notes: [String]) throws {
+    private init(
+        run: FineTuneRun, folder: RunFolder, record: RunRecord, notes: [String] = [], problems: [String] = [],
+        isNew: Bool
+    ) throws {
         self.run = run
         self.folder = folder
         self.record = record
-        self.notes = notes
+        self.notes = problems + notes
+        self.problems = problems
+        self.isNew = isNew
         identity = try record.identity()
     }
 
@@ -27,9 +38,10 @@ public final class RunSession {
     public static func begin(
         _ settings: RunSettings, output: String?, features: FeatureStore? = nil
     ) throws -> RunSession {
+        let output = try output.map { try RunFolder.free($0) }
         let run = try FineTuneRun(settings, features: features)
         let record = try RunRecord(run)
-        return try RunSession(run: run, folder: try RunFolder.create(output, record), record: record, notes: [])
+        return try RunSession(run: run, folder: try RunFolder.create(output, record), record: record, isNew: true)
     }
 
     /// Takes up the run in `path` at its last checkpoint, or at its start when there is none yet.
@@ -41,7 +53,8 @@ public final class RunSession {
         let record = try folder.record()
         let run = try FineTuneRun(record.locatedSettings())
         try record.check(RunRecord(run))
-        var (checkpoint, notes) = try folder.latestCheckpoint(run: record.identity())
+        let (checkpoint, problems) = try folder.latestCheckpoint(run: record.identity())
+        var notes: [String] = []
         if let checkpoint { try run.trainer.restore(checkpoint) }
         if record.machine.kernels != RunRecord.Machine.current.kernels {
             notes.append(
@@ -50,14 +63,16 @@ public final class RunSession {
         }
         notes.append("resuming '\(path)' \(run.trainer.whereabouts)")
         try folder.write(run.trainer.history)
-        return try RunSession(run: run, folder: folder, record: record, notes: notes)
+        return try RunSession(
+            run: run, folder: folder, record: record, notes: notes, problems: problems, isNew: false)
     }
 
     /// Trains to the end, writing a checkpoint after every epoch and, within epochs, every `interval` seconds.
     ///
     /// - `stop`: asked after each batch; a signal number makes the run write a checkpoint and throw `RunStopped`.
     /// - `onBatch`, `onEpoch`: as in `Trainer.run`.
-    /// - Throws: also `FileError` when a checkpoint cannot be written; the one before it is intact.
+    /// - Throws: also `FileError` when a checkpoint cannot be written; the one before it is intact. An error that
+    ///   `isFinal` takes a new folder without a checkpoint away.
     public func train(
         every interval: Double = 60, stop: () -> Int32? = { nil }, onBatch: (Progress) throws -> Void = { _ in },
         onEpoch: (EpochRecord) throws -> Void = { _ in }
@@ -86,12 +101,20 @@ public final class RunSession {
                     try onEpoch(record)
                     try save()
                 })
-        } catch let error as TrainingError {
+        } catch {
             // The reason to stop matters more than a failure to write what there is.
-            exported = try? folder.exportBest(run)
+            if error is TrainingError { exported = try? folder.exportBest(run) }
+            if isNew && isFinal(error) && !folder.hasCheckpoint { folder.remove() }
             throw error
         }
         return try finish()
+    }
+
+    /// Whether going on would meet `error` again: it comes from the model, the pictures or the settings, which stay.
+    public func isFinal(_ error: any Error) -> Bool {
+        // A run also writes a picture, into its folder.
+        if let error = error as? PictureError { return !error.path.hasPrefix(folder.path + "/") }
+        return error is TrainingError || error is GraphError
     }
 
     private func finish() throws -> RunFolder.Summary {
@@ -135,14 +158,17 @@ public enum ResumeError: Error, Equatable, CustomStringConvertible {
 extension RunRecord {
     /// The settings with paths that lead to the files from here.
     func locatedSettings() -> RunSettings {
-        func locate(_ path: String) -> String {
-            let there = path.hasPrefix("/") ? path : "\(directory)/\(path)"
-            return FileManager.default.fileExists(atPath: there) ? there : path
-        }
         var result = settings
-        result.model = locate(result.model)
-        result.data = result.data.map(locate)
+        result.model = RunRecord.located(result.model, from: directory)
+        result.data = result.data.map { RunRecord.located($0, from: directory) }
         return result
+    }
+
+    /// A path that was relative to `directory`, where there is something at it, as one from here.
+    public static func located(_ path: String, from directory: String) -> String {
+        guard !path.hasPrefix("/"), directory != FileManager.default.currentDirectoryPath else { return path }
+        let there = "\(directory)/\(path)"
+        return FileManager.default.fileExists(atPath: there) ? there : path
     }
 
     /// Throws `ResumeError` unless `now` has this record's model and pictures.

@@ -16,7 +16,11 @@ extension RunSettings {
                 "'\(text)' is neither a preset (\(names)) nor numbers MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2"
                     + suggestion(for: text, among: Normalization.presets.map(\.name)))
         }
-        return try Normalization(mean: halves[0].compactMap { $0 }, std: halves[1].compactMap { $0 })
+        do {
+            return try Normalization(mean: halves[0].compactMap { $0 }, std: halves[1].compactMap { $0 })
+        } catch {
+            throw SettingError("--normalize", "'\(text)': \(error)")
+        }
     }
 
     /// The schedule, stepped once per epoch: `step:7:0.1`, `multistep:10,20:0.1`, `cosine`, `onecycle`, `constant`, each
@@ -35,12 +39,14 @@ extension RunSettings {
             case ("step", 1...3):
                 let size = parts.count > 1 ? Int(parts[1]) : 7
                 let gamma = parts.count > 2 ? Double(parts[2]) : 0.1
-                guard let size, size > 0, let gamma, gamma > 0 else { break }
+                guard let size, size > 0, let gamma, gamma > 0, gamma.isFinite else { break }
                 return StepLR(stepSize: size, gamma: gamma)
             case ("multistep", 2...3):
                 let milestones = parts[1].split(separator: ",").map { Int($0) }
                 let gamma = parts.count > 2 ? Double(parts[2]) : 0.1
-                guard !milestones.isEmpty, !milestones.contains(nil), let gamma, gamma > 0 else { break }
+                guard !milestones.isEmpty, !milestones.contains(nil), let gamma, gamma > 0, gamma.isFinite else {
+                    break
+                }
                 return MultiStepLR(milestones: milestones.compactMap { $0 }, gamma: gamma)
             default: break
             }
@@ -53,7 +59,9 @@ extension RunSettings {
                         among: ["constant", "step", "multistep", "cosine", "onecycle", "warmup"]))
         }
         let pieces = schedule.split(separator: "+", maxSplits: 1)
-        if pieces.count == 2, pieces[0].hasPrefix("warmup:"), let steps = Int(pieces[0].dropFirst(7)), steps > 0 {
+        if pieces.count == 2, pieces[0].hasPrefix("warmup:"), let steps = Int(pieces[0].dropFirst(7)),
+            SettingRange.epochs.contains(steps)
+        {
             return LinearWarmup(steps: steps, then: try parse(pieces[1]))
         }
         return try parse(schedule[...])
@@ -92,9 +100,12 @@ extension RunSettings {
             guard parts.count == 2, let epoch = Int(parts[0]) else {
                 throw SettingError("--unfreeze-at", "'\(text)' is not EPOCH:PATTERN such as 5:layer4")
             }
-            guard (2...max(epochs, 2)).contains(epoch) else {
+            guard epoch >= 2 else {
                 throw SettingError(
-                    "--unfreeze-at", "epoch \(epoch) is not one of 2 to \(epochs); --unfreeze is for the first epoch")
+                    "--unfreeze-at", "'\(text)': layers join from epoch 2 on; --unfreeze is for the first epoch")
+            }
+            guard epoch <= epochs else {
+                throw SettingError("--unfreeze-at", "'\(text)': there is no epoch \(epoch), --epochs is \(epochs)")
             }
             steps[epoch, default: []].append(String(parts[1]))
         }

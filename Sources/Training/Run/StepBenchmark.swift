@@ -25,7 +25,11 @@ public struct StepBenchmark {
     }
 
     /// Runs the benchmark on the model at `path`; batch norms follow the batch where they are unfrozen.
+    ///
+    /// Throws `SettingError` for a number out of its range, and what `LoadedModel` throws.
     public static func run(path: String, options: Options) throws -> Result {
+        try SettingRange.check(options.batchSize, SettingRange.batchSize, "--batch-size")
+        try SettingRange.check(options.repeats, SettingRange.steps, "--repeats")
         let loaded = try LoadedModel(
             path: path, overrides: LoadedModel.Overrides(imageSize: options.imageSize, normalize: "none"))
         let module = loaded.imported.module

@@ -130,13 +130,17 @@ public struct Sweep: Sendable {
 
     /// Trains every combination with every seed.
     ///
-    /// A run whose loss is not finite any more is noted and the sweep goes on. Throws what `FineTuneRun` throws.
+    /// A run whose loss is not finite any more is noted and the sweep goes on. Any other error, also one of a callback, ends
+    /// it: the result then holds the runs that are complete, and the error as its `interruption`.
     ///
+    /// - Throws: what ends the sweep before a run is complete: what `FineTuneRun` throws, `RunStopped`.
     /// - Parameters:
+    ///   - stop: asked after each batch; a signal number ends the sweep with `RunStopped`.
     ///   - onBatch: called after each batch with the number of complete runs and that run's progress.
     ///   - onTrial: called after each run.
     public func run(
-        onBatch: (Int, Progress) throws -> Void = { _, _ in }, onTrial: (Setting) throws -> Void = { _ in }
+        stop: () -> Int32? = { nil }, onBatch: (Int, Progress) throws -> Void = { _, _ in },
+        onTrial: (Setting) throws -> Void = { _ in }
     ) throws -> SweepResult {
         let features = base.makeFeatureStore()
         var result = SweepResult(axes: axes.map(\.name), seeds: seeds, settings: [])
@@ -144,14 +148,25 @@ public struct Sweep: Sendable {
         for combination in combinations {
             var setting = Setting(values: combination.map(\.text), trials: [])
             var winner: FineTuneRun?
-            for seed in seeds {
-                let (trial, run) = try train(settings(combination, seed: seed), features) { try onBatch(done, $0) }
-                done += 1
-                if let accuracy = trial.accuracy, accuracy > setting.best?.accuracy ?? -1 { winner = run }
-                setting.trials.append(trial)
-                try onTrial(setting)
+            do {
+                for seed in seeds {
+                    let (trial, run) = try train(settings(combination, seed: seed), features) { progress in
+                        try onBatch(done, progress)
+                        if let signal = stop() {
+                            throw RunStopped(signal: signal, whereabouts: "in run \(done + 1) of \(runCount)")
+                        }
+                    }
+                    done += 1
+                    if let accuracy = trial.accuracy, accuracy > setting.best?.accuracy ?? -1 { winner = run }
+                    setting.trials.append(trial)
+                    try onTrial(setting)
+                }
+            } catch {
+                guard done > 0 else { throw error }
+                result.interruption = error
             }
-            result.add(setting, winner)
+            if !setting.trials.isEmpty { result.add(setting, winner) }
+            if result.interruption != nil { break }
         }
         return result
     }
@@ -187,6 +202,11 @@ public struct SweepResult {
     public private(set) var settings: [Sweep.Setting]
     /// The best run of the best setting, with its best weights.
     public private(set) var winner: FineTuneRun?
+    /// What ended the sweep before every run was complete.
+    public internal(set) var interruption: (any Error)?
+
+    /// Runs that are complete.
+    public var runCount: Int { settings.reduce(0) { $0 + $1.trials.count } }
 
     init(axes: [String], seeds: [UInt64], settings: [Sweep.Setting]) {
         self.axes = axes

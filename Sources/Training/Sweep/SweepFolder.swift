@@ -8,25 +8,16 @@ public struct SweepFolder: Sendable {
 
     /// Makes the folder; nil stands for `runs/sweep-<date-time>`. Throws when it exists or cannot be made.
     public init(creating path: String?) throws {
-        self.path = try path ?? SweepFolder.unusedPath()
-        guard !FileManager.default.fileExists(atPath: self.path) else {
-            throw SettingError("--output", "'\(self.path)' exists already; a sweep is never overwritten")
-        }
+        self.path = try RunFolder.free(path, stem: "runs/sweep-")
         do {
-            try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
+            try Folder.make(self.path)
         } catch {
-            throw OutputError(path: self.path, reason: "the folder cannot be made: \(error.localizedDescription)")
+            throw OutputError(path: self.path, reason: "the folder cannot be made: \(error.reason)")
         }
     }
 
-    private static func unusedPath() throws -> String {
-        let formatter = DateFormatter()
-        formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.dateFormat = "yyyy-MM-dd-HHmmss"
-        let stem = "runs/sweep-\(formatter.string(from: Date()))"
-        guard FileManager.default.fileExists(atPath: stem) else { return stem }
-        return "\(stem)-\(UUID().uuidString.prefix(8))"
-    }
+    /// Takes the folder away if nothing was written into it.
+    public func removeIfEmpty() { rmdir(path) }
 
     public var bestModel: String { "\(path)/best.onnx" }
     public var page: String { "\(path)/sweep.html" }

@@ -50,18 +50,15 @@ public struct DataReport: Sendable {
 
     /// Looks at every picture of the folder or list at `path`, as training would divide it.
     ///
-    /// Without validation pictures of its own and without `valFraction`, all pictures are one part called `data`.
-    /// Throws `DatasetError`.
+    /// A folder without validation pictures of its own is, without `valFraction`, one part called `data`. Throws
+    /// `DatasetError`.
     public init(path: String, valFraction: Double? = nil, seed: UInt64 = 0, decoding: Bool = true) throws(DatasetError)
     {
         do {
             self.init(try DatasetSplit.read(path, valFraction: valFraction, seed: seed), decoding: decoding)
         } catch .missingValidation(_) {
             let train = FileSystem.join(path, "train")
-            let whole =
-                !FileSystem.isFolder(path)
-                ? try PictureDataset.list(path)
-                : try PictureDataset.imageFolder(FileSystem.isFolder(train) ? train : path)
+            let whole = try PictureDataset.imageFolder(FileSystem.isFolder(train) ? train : path)
             self.init(whole, decoding: decoding)
         }
     }

@@ -1,4 +1,4 @@
-/// Comma- or tab-separated text with quoted fields (RFC 4180).
+/// Comma- or tab-separated text with quoted fields (RFC 4180), and spaces around fields left away.
 enum DelimitedText {
     struct Row: Equatable {
         /// Where it starts, from 1.
@@ -30,6 +30,7 @@ enum DelimitedText {
     private static let newline = UInt8(ascii: "\n")
     private static let carriageReturn = UInt8(ascii: "\r")
     private static let quote = UInt8(ascii: "\"")
+    private static let space = UInt8(ascii: " ")
     private static let tab = UInt8(ascii: "\t")
     private static let comma = UInt8(ascii: ",")
 
@@ -39,6 +40,7 @@ enum DelimitedText {
     ) throws(DatasetError) -> (text: String, more: Bool) {
         let start = line
         var field: [UInt8] = []
+        while rest.first == space { rest.removeFirst() }
         if rest.first == quote {
             rest.removeFirst()
             while true {
@@ -55,6 +57,7 @@ enum DelimitedText {
                 rest.removeFirst()
             }
         }
+        let quoted = field.count
         while let byte = rest.first, byte != separator, byte != newline {
             field.append(byte)
             rest.removeFirst()
@@ -65,6 +68,7 @@ enum DelimitedText {
             line += 1
             if field.last == carriageReturn { field.removeLast() }
         }
+        while field.count > quoted, field.last == space { field.removeLast() }
         guard let text = String(validating: field, as: UTF8.self) else {
             throw .badList(name, line: start, why: "the text is not UTF-8")
         }

@@ -8,8 +8,8 @@ private struct Location {
 }
 
 extension DataReport.Duplicate {
-    /// Files of `datasets` (the parts of one whole) with equal bytes, worst kind first. Files that cannot be read are
-    /// passed over.
+    /// Files of `datasets` (the parts of one whole) with equal bytes, worst kind first. Files that cannot be read
+    /// and empty ones are passed over.
     ///
     /// Only files of equal size are read.
     static func all(in datasets: [PictureDataset], limits: DecodeLimits = DecodeLimits()) -> [DataReport.Duplicate] {
@@ -18,7 +18,7 @@ extension DataReport.Duplicate {
         }
         let sizes = parallelMap(places.count) { (try? FileSystem.status(places[$0].path))?.byteCount ?? -1 }
         let bySize = Dictionary(grouping: places.indices, by: { sizes[$0] })
-        let suspects = bySize.filter { $0.key >= 0 && $0.value.count > 1 }.flatMap(\.value).sorted()
+        let suspects = bySize.filter { $0.key > 0 && $0.value.count > 1 }.flatMap(\.value).sorted()
         let hashes = parallelMap(suspects.count) { index in
             (try? FileBytes(picture: places[suspects[index]].path, limits: limits))?.sha256() ?? ""
         }

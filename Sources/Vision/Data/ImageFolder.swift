@@ -6,13 +6,15 @@ extension PictureDataset {
     /// Classes are the subfolders in sorted order; samples are ordered by class, then folder, then name, compared by code
     /// point. Subfolders of a class belong to it; links are followed, each folder once. Unlike torchvision, what counts
     /// as a picture is decided by a file's first bytes, not by its suffix, and hidden files and folders are passed over.
+    /// A file that cannot be read counts as a picture: decoding it fails.
     ///
     /// Throws `DatasetError` when there are no classes, one class only, or a class without pictures.
     public static func imageFolder(_ path: String) throws(DatasetError) -> PictureDataset {
         let classes = try classFolders(in: path)
-        return try read(path, classes: classes, allowEmpty: false)
+        return try read(path, folders: classes, classes: classes, allowEmpty: false)
     }
 
+    /// The subfolders, sorted; no two of them equal as text, which is how class names are compared.
     fileprivate static func classFolders(in path: String) throws(DatasetError) -> [String] {
         let names = try FoundFiles.list(path).names
         let classes = names.filter { FileSystem.isFolder(FileSystem.join(path, $0)) }
@@ -20,21 +22,23 @@ extension PictureDataset {
             let found = names.isEmpty ? "" : "\(names.count) file\(names.count == 1 ? "" : "s")"
             throw .noClasses(path, found: found)
         }
+        var seen: Set<String> = []
+        if let twin = classes.first(where: { !seen.insert($0).inserted }) { throw .equalClasses(path, name: twin) }
         return classes
     }
 
-    /// Reads the given class folders; one that does not exist counts as empty.
+    /// Reads the folder of each class among `folders`; a class without one counts as empty.
     fileprivate static func read(
-        _ path: String, classes: [String], allowEmpty: Bool
+        _ path: String, folders: [String], classes: [String], allowEmpty: Bool
     ) throws(DatasetError) -> PictureDataset {
         var samples: [PictureSample] = []
         var ignored: [IgnoredFile] = []
         var empty: [String] = []
         for (label, name) in classes.enumerated() {
             let before = samples.count
-            let folder = FileSystem.join(path, name)
-            if FileSystem.isFolder(folder) {
-                let found = try FoundFiles(below: folder)
+            // A folder may spell its class in another Unicode form, which only the file system tells apart.
+            if let folder = folders.first(where: { $0 == name }) {
+                let found = try FoundFiles(below: FileSystem.join(path, folder))
                 samples += found.pictures.map { PictureSample(path: $0, label: label) }
                 ignored += found.ignored
             }
@@ -53,7 +57,7 @@ struct FoundFiles {
     private(set) var ignored: [IgnoredFile] = []
 
     init(below root: String) throws(DatasetError) {
-        var folders: [String: [String]] = [:]
+        var folders: [(path: String, files: [String])] = []
         var seen: Set<[UInt64]> = []
         var waiting = [root]
         while let folder = waiting.popLast() {
@@ -66,10 +70,10 @@ struct FoundFiles {
             }
             let paths = names.map { FileSystem.join(folder, $0) }
             waiting += paths.filter(FileSystem.isFolder)
-            folders[folder] = paths.filter { !FileSystem.isFolder($0) }
+            folders.append((folder, paths.filter { !FileSystem.isFolder($0) }))
         }
-        for folder in folders.keys.sorted(by: FileSystem.precedes) {
-            for file in folders[folder, default: []] {
+        for folder in folders.sorted(by: { FileSystem.precedes($0.path, $1.path) }) {
+            for file in folder.files {
                 if let kind = FoundFiles.foreignKind(file) {
                     ignored.append(IgnoredFile(path: file, kind: kind))
                 } else {
@@ -93,35 +97,53 @@ struct FoundFiles {
         return found
     }
 
-    /// What a file is if it is not a picture, or nil.
+    /// What a file is if it is not a picture, or nil; one that cannot be read may be a picture.
     static func foreignKind(_ path: String) -> String? {
         do throws(FileError) {
             let bytes = try FileBytes(path: path)
             return bytes.withUnsafeBytes { raw in
                 let start = Array(raw.prefix(PictureFormat.signatureLength))
-                if start.isEmpty { return "an empty file" }
+                // An empty file has no first bytes to tell by.
+                if start.isEmpty { return isNamedPicture(path) ? nil : "an empty file" }
                 return PictureFormat.detect(start) == nil ? PictureFormat.describe(start) : nil
             }
         } catch {
-            return error.reason.description
+            if case .notRegular = error.reason { return error.reason.description }
+            return nil
         }
+    }
+
+    private static func isNamedPicture(_ path: String) -> Bool {
+        [".jpg", ".jpeg", ".png"].contains(where: path.lowercased().hasSuffix)
     }
 }
 
 extension DatasetSplit {
     /// Names a validation folder may have, in order of preference.
     static let valNames = ["val", "valid", "validation"]
+    /// Names that no class has: such folders hold classes.
+    private static let partNames = valNames + ["train", "test"]
 
-    /// Reads a folder as `imageFolder`, anything else as `list`.
+    /// Reads a file as `list`, a folder as `imageFolder`, whatever they are called. Throws `DatasetError`.
     public static func read(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
-        let isList: Bool
-        do throws(FileSystem.Failure) { isList = try FileSystem.status(path).kind == .file } catch {
-            throw .unreadable(path, why: error.message)
-        }
-        return try isList
+        try isFile(path)
             ? list(path, valFraction: valFraction, seed: seed) : imageFolder(path, valFraction: valFraction, seed: seed)
+    }
+
+    /// The pictures of a folder or list to evaluate a model on: the validation part, which `valFraction` of every class is
+    /// if the data has none of its own; without `valFraction`, all of a list or of a folder of classes.
+    ///
+    /// A folder with `val/` alone has the classes found there. Throws `DatasetError`.
+    public static func validation(
+        _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
+    ) throws(DatasetError) -> PictureDataset {
+        if valFraction != nil { return try read(path, valFraction: valFraction, seed: seed).val }
+        if try isFile(path) { return try listedValidation(path) }
+        if FileSystem.isFolder(FileSystem.join(path, "train")) { return try imageFolder(path).val }
+        if let valName = nameOfVal(in: path) { return try PictureDataset.imageFolder(FileSystem.join(path, valName)) }
+        return try classesAlone(path)
     }
 
     /// Reads a folder with `train/` and `val/` (or `valid/`, `validation/`), or one folder of classes to be split.
@@ -132,24 +154,42 @@ extension DatasetSplit {
         _ root: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
         let trainPath = FileSystem.join(root, "train")
-        let valName = valNames.first { FileSystem.isFolder(FileSystem.join(root, $0)) }
         guard FileSystem.isFolder(trainPath) else {
-            let whole = try PictureDataset.imageFolder(root)
+            let whole = try classesAlone(root)
             guard let valFraction else { throw .missingValidation(root) }
             return try whole.split(valFraction: valFraction, seed: seed)
         }
         let train = try PictureDataset.imageFolder(trainPath)
-        guard let valName else {
+        guard let valName = nameOfVal(in: root) else {
             guard let valFraction else { throw .missingValidation(root) }
             return try train.split(valFraction: valFraction, seed: seed)
         }
         if valFraction != nil { throw .redundantFraction(root, name: "a \(valName)/ folder") }
         let valPath = FileSystem.join(root, valName)
-        let unknown = try PictureDataset.classFolders(in: valPath).filter { !train.classes.contains($0) }
+        let folders = try PictureDataset.classFolders(in: valPath)
+        let unknown = folders.filter { !train.classes.contains($0) }
         guard unknown.isEmpty else {
             throw .unknownClasses(valPath, names: unknown, expected: train.classes)
         }
         return DatasetSplit(
-            train: train, val: try PictureDataset.read(valPath, classes: train.classes, allowEmpty: true))
+            train: train,
+            val: try PictureDataset.read(valPath, folders: folders, classes: train.classes, allowEmpty: true))
+    }
+
+    private static func isFile(_ path: String) throws(DatasetError) -> Bool {
+        do throws(FileSystem.Failure) { return try FileSystem.status(path).kind == .file } catch {
+            throw .unreadable(path, why: error.message)
+        }
+    }
+
+    private static func nameOfVal(in root: String) -> String? {
+        valNames.first { FileSystem.isFolder(FileSystem.join(root, $0)) }
+    }
+
+    /// The pictures of a folder that holds the classes itself.
+    private static func classesAlone(_ root: String) throws(DatasetError) -> PictureDataset {
+        let parts = try PictureDataset.classFolders(in: root).filter { partNames.contains($0.lowercased()) }
+        guard parts.isEmpty else { throw .missingTrain(root, found: parts) }
+        return try PictureDataset.imageFolder(root)
     }
 }

@@ -18,6 +18,16 @@ public struct IgnoredFile: Sendable, Hashable {
     public let kind: String
 }
 
+extension [IgnoredFile] {
+    /// One line about the files, or nil if there are none.
+    public var summary: String? {
+        guard let first else { return nil }
+        let noun = count == 1 ? "1 file is" : "\(count) files are"
+        let more = count == 1 ? "" : " and \(count - 1) more"
+        return "\(noun) not a JPEG or PNG picture and left out: '\(first.path)' (\(first.kind))\(more)"
+    }
+}
+
 /// Labelled pictures on disk: what torchvision calls an `ImageFolder`.
 public struct PictureDataset: Sendable {
     /// Where it came from: a folder or a list.
@@ -45,12 +55,7 @@ public struct PictureDataset: Sendable {
     }
 
     /// One line about the ignored files, or nil if there are none.
-    public var ignoredSummary: String? {
-        guard let first = ignored.first else { return nil }
-        let noun = ignored.count == 1 ? "1 file is" : "\(ignored.count) files are"
-        let more = ignored.count == 1 ? "" : " and \(ignored.count - 1) more"
-        return "\(noun) not a JPEG or PNG picture and left out: '\(first.path)' (\(first.kind))\(more)"
-    }
+    public var ignoredSummary: String? { ignored.summary }
 
     /// The samples at `indices`, in that order.
     public func subset(_ indices: [Int]) -> PictureDataset {
@@ -104,13 +109,21 @@ public struct DatasetSplit: Sendable {
 public enum DatasetError: Error, Sendable, Hashable {
     case unreadable(String, why: String)
     case notFolder(String)
+    /// A picture where a folder or list is expected.
+    case isPicture(String)
     /// No class folders; `found` is what there is instead, empty for nothing.
     case noClasses(String, found: String)
     case noPictures(String)
     case emptyClasses(String, names: [String])
     case singleClass(String, name: String)
+    /// Two class folders that differ in their Unicode form alone.
+    case equalClasses(String, name: String)
     case unknownClasses(String, names: [String], expected: [String])
+    /// Folders named like parts of the data, and no `train/` among them.
+    case missingTrain(String, found: [String])
     case missingValidation(String)
+    /// A split column that never says `name`.
+    case emptyPart(String, name: String)
     case redundantFraction(String, name: String)
     case badFraction(Double)
     case tooFewToSplit(String, name: String, count: Int)
@@ -122,6 +135,7 @@ extension DatasetError: CustomStringConvertible {
         switch self {
         case .unreadable(let path, let why): "'\(path)' cannot be read: \(why)"
         case .notFolder(let path): "'\(path)' is not a folder; expected one that holds train/ and val/ or class folders"
+        case .isPicture(let path): "'\(path)' is a picture; expected a folder of pictures, or a CSV or TSV list of them"
         case .noClasses(let path, let found):
             found.isEmpty
                 ? "'\(path)' is empty; expected one folder of pictures for each class"
@@ -131,14 +145,20 @@ extension DatasetError: CustomStringConvertible {
             "'\(path)' has no JPEG or PNG pictures for \(quoted(names)); add some or remove the empty class"
         case .singleClass(let path, let name):
             "'\(path)' holds only the class '\(name)'; a classifier needs at least two"
+        case .equalClasses(let path, let name):
+            "'\(path)' has two folders called '\(name)', in two Unicode forms; expected one folder for each class"
         case .unknownClasses(let path, let names, let expected):
             "'\(path)' has \(quoted(names)), not among the training classes \(quoted(expected))"
+        case .missingTrain(let path, let found):
+            "'\(path)' holds \(quoted(found)) but no train/; expected train/ and val/ (in small letters), each with a folder "
+                + "of pictures for each class"
         case .missingValidation(let path):
-            "'\(path)' does not say which pictures are for validation; add a val/ folder beside train/ (in a list, a "
-                + "column 'split'), or give a fraction of the training pictures to take"
-        case .redundantFraction(let path, let name):
-            "'\(path)' has \(name) of its own; leave the validation fraction away"
-        case .badFraction(let value): "validation fraction \(value): expected a number between 0 and 1"
+            "'\(path)' does not say which pictures are for validation; add a val/ folder beside train/, or give "
+                + "--val-fraction, for example 0.2"
+        case .emptyPart(let path, let name):
+            "'\(path)' has a split column that says \(name) nowhere; mark some pictures so, or leave the column away"
+        case .redundantFraction(let path, let name): "'\(path)' has \(name) of its own; leave --val-fraction away"
+        case .badFraction(let value): "--val-fraction: \(value) is not between 0 and 1"
         case .tooFewToSplit(let path, let name, let count):
             "'\(path)': class '\(name)' has \(count) picture\(count == 1 ? "" : "s"), "
                 + "too few to split; expected at least 2"

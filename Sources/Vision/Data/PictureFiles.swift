@@ -7,31 +7,35 @@
 /// Finding pictures that have no labels.
 public enum PictureFiles {
     /// The files meant by `paths`: a folder stands for every JPEG and PNG below it, `*`, `?` and `[...]` are matched
-    /// against names where no file is called so; order as given, names sorted within.
+    /// against names where no file is called so; order as given, names sorted within. Files of folders that are no
+    /// pictures are `ignored`.
     ///
-    /// Throws `DatasetError` for a folder without pictures and a pattern without matches. A file that does not exist is
-    /// returned as it is.
-    public static func find(_ paths: [String]) throws(DatasetError) -> [String] {
+    /// Throws `DatasetError` for a folder without pictures and a pattern without matches. A file that does not exist or
+    /// cannot be read is among the pictures: decoding it fails.
+    public static func find(
+        _ paths: [String]
+    ) throws(DatasetError) -> (pictures: [String], ignored: [IgnoredFile]) {
         var files: [String] = []
+        var ignored: [IgnoredFile] = []
+        func add(folder: String) throws(DatasetError) {
+            let found = try FoundFiles(below: folder)
+            guard !found.pictures.isEmpty else { throw .noPictures(folder) }
+            files += found.pictures
+            ignored += found.ignored
+        }
         for path in paths {
             switch (try? FileSystem.status(path))?.kind {
-            case .folder: files += try pictures(below: path)
+            case .folder: try add(folder: path)
             case nil where path.contains { "*?[".contains($0) }:
                 let matches = matches(of: path)
                 guard !matches.isEmpty else { throw .unreadable(path, why: "no file matches") }
                 for match in matches {
-                    files += FileSystem.isFolder(match) ? try pictures(below: match) : [match]
+                    if FileSystem.isFolder(match) { try add(folder: match) } else { files.append(match) }
                 }
             default: files.append(path)
             }
         }
-        return files
-    }
-
-    private static func pictures(below folder: String) throws(DatasetError) -> [String] {
-        let found = try FoundFiles(below: folder).pictures
-        guard !found.isEmpty else { throw .noPictures(folder) }
-        return found
+        return (files, ignored)
     }
 
     private static func matches(of pattern: String) -> [String] {

@@ -3,35 +3,45 @@ import Files
 extension PictureDataset {
     /// Reads a list of pictures: CSV (commas) or TSV (tabs) with a path and a label on each line.
     ///
-    /// The separator is a tab if the first line has one, else a comma. Fields may be quoted as in RFC 4180. A first line
-    /// that names a path column (`path`, `file`, `filename`, `image`) and a label column (`label`, `class`, `target`,
-    /// `category`) is a header and decides the columns; without one the first two are taken. Paths are relative to the
-    /// list's folder. Labels are class names; if all are whole numbers they are ordered as numbers.
+    /// The separator is a tab if the first line has one, else a comma. Fields may be quoted as in RFC 4180; spaces around
+    /// them do not count. A first line that names a path column (`path`, `file`, `filename`, `image`) and a label column
+    /// (`label`, `class`, `target`, `category`) is a header and decides the columns; without one the first two are taken.
+    /// Paths are relative to the list's folder. Labels are class names; if all are whole numbers they are ordered as
+    /// numbers.
     ///
-    /// `classes` fixes the classes and their order, for example those of the training list. Throws `DatasetError`.
+    /// `classes` fixes the classes and their order, for example those of the training list; some may then have no
+    /// pictures. Throws `DatasetError`, with the line, for a path that leads to no file.
     public static func list(_ path: String, classes: [String]? = nil) throws(DatasetError) -> PictureDataset {
         let list = try PictureList(path)
-        return try list.dataset(list.records, classes: classes ?? list.classes)
+        return try list.dataset(list.records, classes: classes)
     }
 }
 
 extension DatasetSplit {
+    /// What is taken from a list that does not say which pictures are for validation.
+    private static let usualValFraction = 0.2
+
     /// Reads one list of training and validation pictures.
     ///
     /// A header may name a column `split` (or `set`, `subset`) whose fields say `train` or `val` (`valid`, `validation`).
-    /// Without it, `valFraction` of every class is taken for validation by `seed`. Throws `DatasetError`.
+    /// Without it, `valFraction` of every class, by default a fifth, is taken for validation by `seed`. Validation classes
+    /// must be among the training classes. Throws `DatasetError`.
     public static func list(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
         let list = try PictureList(path)
         guard list.hasSplit else {
-            guard let valFraction else { throw .missingValidation(path) }
-            return try list.dataset(list.records, classes: list.classes).split(valFraction: valFraction, seed: seed)
+            return try list.dataset(list.records).split(valFraction: valFraction ?? usualValFraction, seed: seed)
         }
         if valFraction != nil { throw .redundantFraction(path, name: "a split column") }
-        return DatasetSplit(
-            train: try list.dataset(list.records.filter { !$0.isVal }, classes: list.classes),
-            val: try list.dataset(list.records.filter(\.isVal), classes: list.classes))
+        return try list.split()
+    }
+
+    /// The validation pictures of a list that tells them from training pictures, else all of it.
+    static func listedValidation(_ path: String) throws(DatasetError) -> PictureDataset {
+        let list = try PictureList(path)
+        let hasBoth = list.hasSplit && list.records.contains { !$0.isVal }
+        return try hasBoth ? list.split().val : list.dataset(list.records)
     }
 
     /// Reads a list of training pictures and one of validation pictures, whose classes must be among the former's.
@@ -58,6 +68,8 @@ private struct PictureList {
         do throws(FileError) { bytes = try FileBytes(path: path, limit: 1 << 30, access: .copied) } catch {
             throw .unreadable(path, why: error.reason.description)
         }
+        let isPicture = bytes.withUnsafeBytes { raw in PictureFormat.detect(raw) != nil }
+        guard !isPicture else { throw .isPicture(path) }
         var rows = try bytes.withUnsafeBytes { (raw) throws(DatasetError) in
             try DelimitedText.parse(Array(raw), name: path)
         }
@@ -67,19 +79,52 @@ private struct PictureList {
         let columns = header ?? Columns()
         self.path = path
         hasSplit = columns.split != nil
-        for row in rows { records.append(try record(row, columns)) }
+        for row in rows {
+            let entry = try record(row, columns)
+            if let problem = PictureList.problem(entry.path) {
+                let advice =
+                    header == nil && row.line == first.line
+                    ? "if this is a header, call its columns path and label" : "paths count from the list's folder"
+                throw .badList(
+                    path, line: row.line, why: "expected a picture at '\(entry.path)': \(problem) (\(advice))")
+            }
+            records.append(entry)
+        }
         guard !records.isEmpty else { throw .noPictures(path) }
     }
 
-    /// The labels in order.
-    var classes: [String] {
+    /// Why a path cannot be meant, or nil.
+    private static func problem(_ file: String) -> String? {
+        do throws(FileSystem.Failure) {
+            return try FileSystem.status(file).kind == .folder ? "is a folder" : nil
+        } catch {
+            return error.message
+        }
+    }
+
+    /// The labels of `records` in order.
+    private static func classes(of records: [Record]) -> [String] {
         let labels = Set(records.map(\.label))
         let numbers = labels.compactMap { label in Int(label).map { (number: $0, label: label) } }
         if numbers.count == labels.count { return numbers.sorted { $0 < $1 }.map(\.label) }
         return labels.sorted(by: FileSystem.precedes)
     }
 
-    func dataset(_ records: [Record], classes: [String]) throws(DatasetError) -> PictureDataset {
+    /// The two parts, with the classes of the training pictures.
+    func split() throws(DatasetError) -> DatasetSplit {
+        let train = try dataset(try part(isVal: false))
+        return DatasetSplit(train: train, val: try dataset(try part(isVal: true), classes: train.classes))
+    }
+
+    private func part(isVal: Bool) throws(DatasetError) -> [Record] {
+        let found = records.filter { $0.isVal == isVal }
+        guard !found.isEmpty else { throw .emptyPart(path, name: isVal ? "val" : "train") }
+        return found
+    }
+
+    /// The pictures of `records`: of their own classes, none of which may be empty, or of those given.
+    func dataset(_ records: [Record], classes given: [String]? = nil) throws(DatasetError) -> PictureDataset {
+        let classes = given ?? PictureList.classes(of: records)
         let unknown = Set(records.map(\.label)).subtracting(classes).sorted(by: FileSystem.precedes)
         guard unknown.isEmpty else { throw .unknownClasses(path, names: unknown, expected: classes) }
         guard classes.count > 1 else { throw .singleClass(path, name: classes.first ?? "") }
@@ -94,7 +139,10 @@ private struct PictureList {
             }
         }
         guard !samples.isEmpty else { throw .noPictures(path) }
-        return PictureDataset(source: path, classes: classes, samples: samples, ignored: ignored)
+        let dataset = PictureDataset(source: path, classes: classes, samples: samples, ignored: ignored)
+        let empty = zip(classes, dataset.classCounts).filter { $1 == 0 }.map(\.0)
+        guard empty.isEmpty || given != nil else { throw .emptyClasses(path, names: empty) }
+        return dataset
     }
 
     private func record(_ row: DelimitedText.Row, _ columns: Columns) throws(DatasetError) -> Record {

@@ -102,7 +102,8 @@ public final class BatchLoader: Sendable {
     /// Batches in an epoch, before any picture is skipped.
     public var batchCount: Int {
         let size = configuration.batchSize
-        return configuration.dropLast ? dataset.count / size : (dataset.count + size - 1) / size
+        let full = dataset.count / size
+        return configuration.dropLast || dataset.count == full * size ? full : full + 1
     }
 
     /// Pictures that could not be decoded so far, in the dataset's order.

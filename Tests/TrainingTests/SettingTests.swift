@@ -1,0 +1,75 @@
+import Autograd
+import Foundation
+import NN
+import ONNX
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// Settings and models that no run can be made of, and sweeps that end early.
+@Suite struct SettingTests {
+    private static let folder = FileManager.default.temporaryDirectory.appendingPathComponent("finetune-\(UUID())").path
+
+    @Test func twoRatesWithoutALayerAreRefused() throws {
+        #expect(throws: SettingError.self) { try LearningRates(text: "0.1,0.01") }
+        #expect(try LearningRates(text: "fc=0.1,0.01") == LearningRates(0.01, layers: [.init("fc", 0.1)]))
+    }
+
+    @Test(arguments: ["1:fc", "4:fc", "fc"]) func layersJoinInAnEpochThatThereIs(text: String) throws {
+        var settings = CheckpointTests.settings[0]
+        settings.unfreezeAt = [text]
+        #expect(throws: SettingError.self) { try settings.check() }
+        settings.unfreezeAt = ["3:last:2"]
+        try settings.check()
+    }
+
+    @Test func numbersHaveBounds() throws {
+        let changes: [(inout RunSettings) -> Void] = [
+            { $0.epochs = .max }, { $0.batchSize = .max }, { $0.threads = -1 }, { $0.patience = 0 },
+            { $0.featureCacheLimit = .max }, { $0.valFraction = 1 }, { $0.weightDecay = .infinity },
+            { $0.schedule = "warmup:9223372036854775807+onecycle" },
+        ]
+        for change in changes {
+            var settings = CheckpointTests.settings[0]
+            try settings.check()
+            change(&settings)
+            #expect(throws: SettingError.self, "\(settings)") { try settings.check() }
+        }
+    }
+
+    @Test func aModelWithValuesThatAreNoNumbersIsRefused() throws {
+        let manager = FileManager.default
+        try manager.createDirectory(atPath: SettingTests.folder, withIntermediateDirectories: true)
+        defer { try? manager.removeItem(atPath: SettingTests.folder) }
+        let path = SettingTests.folder + "/nan.onnx"
+        let model = try ImportedModel(path: RunSettings.tinyModel)
+        try model.module.unfreeze(matching: ["fc"])
+        let bias = try #require(model.module.parameter("fc.bias"))
+        try noGrad { try bias.mutate { $0 = .full($0.shape, .nan) } }
+        try model.write(to: path)
+        let error = try #require(throws: ONNXError.self) { try LoadedModel(path: path) }
+        #expect(error.description.hasPrefix("\(path): 'fc.bias' holds values that are not finite"), "\(error)")
+    }
+
+    @Test func pathsOfARecordLeadFromItsFolder() {
+        let there = TestFiles.package.appendingPathComponent("models").path
+        #expect(RunRecord.located("resnet-tiny.onnx", from: there) == there + "/resnet-tiny.onnx")
+        #expect(RunRecord.located("no-such-model.onnx", from: there) == "no-such-model.onnx")
+        #expect(RunRecord.located("/resnet-tiny.onnx", from: there) == "/resnet-tiny.onnx")
+    }
+
+    @Test func aSweepThatIsStoppedKeepsWhatIsComplete() throws {
+        let base = RunSettings.tiny {
+            $0.unfreeze = ["fc"]
+            $0.epochs = 1
+        }
+        let sweep = Sweep(base: base, axes: [], seeds: [0, 1])
+        var complete = 0
+        let result = try sweep.run(stop: { complete > 0 ? SIGTERM : nil }, onTrial: { _ in complete += 1 })
+        #expect(result.runCount == 1 && result.winner != nil)
+        #expect((result.interruption as? RunStopped)?.signal == SIGTERM)
+        #expect(throws: RunStopped.self) { try sweep.run(stop: { SIGINT }) }
+    }
+}
