@@ -1,5 +1,4 @@
 import Operators
-import Synchronization
 import TensorCore
 
 /// The part of a plan that treats every image by itself, prepared for images of one shape.
@@ -33,9 +32,10 @@ final class ImageProgram: Sendable {
     let segments: [Segment]
     let batch: Int
     private let memory: PlanMemory<PlanValue>
-    /// Values that hold the whole batch, because another segment reads them.
-    private let wholeBatch: Set<PlanValue>
-    private let idleMemory = Mutex<Storage?>(nil)
+    /// Images that go through all segments before the next ones begin.
+    private let chunk: Int
+    /// Values that hold all images of a chunk, because another segment reads them.
+    private let wholeChunk: Set<PlanValue>
 
     init(_ builder: ImageProgramBuilder) {
         graph = builder.graph
@@ -44,8 +44,9 @@ final class ImageProgram: Sendable {
         inputs = builder.inputs
         outputs = builder.outputs
         batch = builder.batch
+        chunk = builder.chunk
         segments = builder.segments
-        (memory, wholeBatch) = ImageProgram.planMemory(segments, builder)
+        (memory, wholeChunk) = ImageProgram.planMemory(segments, builder)
     }
 
     static func elements(_ value: PlanValue, _ shape: [Int]) -> Int {
@@ -73,11 +74,11 @@ final class ImageProgram: Sendable {
         }
         var memory = PlanMemory<PlanValue>()
         func bytes(_ value: PlanValue, _ segment: Segment) -> Int {
-            let images = whole.contains(value) ? builder.batch : segment.sliceSize
+            let images = whole.contains(value) ? builder.chunk : segment.sliceSize
             return images * elements(value, builder.imageShapes[value.id] ?? []) * 4
         }
         for (s, segment) in segments.enumerated() {
-            // What the whole batch needs lives as long as the segment runs, whatever the slice.
+            // What a whole chunk needs lives as long as the segment runs, whatever the slice.
             for value in segment.steps.flatMap(\.writes) where whole.contains(value) {
                 memory.allocate(value, byteCount: bytes(value, segment))
             }
@@ -109,20 +110,15 @@ final class ImageProgram: Sendable {
 
     /// Bytes of a value while `slice` images are at work.
     func byteCount(_ value: PlanValue, slice: Int) -> Int {
-        (wholeBatch.contains(value) ? batch : slice) * ImageProgram.elements(value, imageShapes[value.id] ?? []) * 4
+        (wholeChunk.contains(value) ? chunk : slice) * ImageProgram.elements(value, imageShapes[value.id] ?? []) * 4
     }
 
     // MARK: - Running
 
     /// Computes `outputs` for a batch of images of any size up to `batch`.
     func run(_ arrays: [ValueID: NDArray], images: Int) throws -> [ValueID: NDArray] {
-        let idle = idleMemory.withLock { storage in
-            let taken = storage
-            storage = nil
-            return taken
-        }
-        let arena = idle ?? Storage(byteCount: memory.byteCount)
-        defer { idleMemory.withLock { $0 = arena } }
+        let arena = Scratch.take(memory.byteCount)
+        defer { Scratch.give(arena) }
         var run = Run(program: self, arena: arena, images: images)
         for id in inputs { if let array = arrays[id] { run.arrays[id] = array } }
         var results: [ValueID: NDArray] = [:]
@@ -132,23 +128,28 @@ final class ImageProgram: Sendable {
             run.results[id] = storage
             results[id] = NDArray(storage: storage, shape: shape, dtype: .float32)
         }
-        for segment in segments {
-            for begin in stride(from: 0, to: images, by: segment.sliceSize) {
-                run.begin = begin
-                run.count = min(segment.sliceSize, images - begin)
-                for step in segment.steps { try run.perform(step) }
+        for first in stride(from: 0, to: images, by: chunk) {
+            run.first = first
+            let last = min(first + chunk, images)
+            for segment in segments {
+                for begin in stride(from: first, to: last, by: segment.sliceSize) {
+                    run.begin = begin
+                    run.count = min(segment.sliceSize, last - begin)
+                    for step in segment.steps { try run.perform(step) }
+                }
             }
         }
         return results
     }
 
-    /// One run's memory and the slice it is at.
+    /// One run's memory, and the chunk and the slice it is at.
     private struct Run {
         let program: ImageProgram
         let arena: Storage
         let images: Int
         var arrays: [ValueID: NDArray] = [:]
         var results: [ValueID: Storage] = [:]
+        var first = 0
         var begin = 0
         var count = 0
 
@@ -162,7 +163,7 @@ final class ImageProgram: Sendable {
                 return storage.pointer.assumingMemoryBound(to: Float.self) + begin * elements(value)
             }
             let base = (arena.pointer + (program.memory.offsets[value] ?? 0)).assumingMemoryBound(to: Float.self)
-            return program.wholeBatch.contains(value) ? base + begin * elements(value) : base
+            return program.wholeChunk.contains(value) ? base + (begin - first) * elements(value) : base
         }
 
         func reading<R>(_ value: PlanValue, _ body: (UnsafePointer<Float>) throws -> R) rethrows -> R {

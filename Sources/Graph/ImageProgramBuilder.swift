@@ -10,6 +10,8 @@ struct ImageProgramBuilder {
     private(set) var inputs: [ValueID] = []
     private(set) var outputs: [ValueID] = []
     private(set) var segments: [ImageProgram.Segment] = []
+    /// Images that go through all segments before the next ones begin: as many as the step that takes the most at a time.
+    private(set) var chunk = 1
     /// The nodes that come after.
     private(set) var remaining: [PlanNode] = []
 
@@ -58,6 +60,10 @@ struct ImageProgramBuilder {
         let read = Set(steps.flatMap(\.reads).map(\.id))
         inputs = given.filter(read.contains).sorted()
         segments = cutIntoSegments()
+        chunk = ImageProgramBuilder.piece(of: batch, atMost: segments.map(\.sliceSize).max() ?? 1)
+        for index in segments.indices {
+            segments[index].sliceSize = ImageProgramBuilder.piece(of: chunk, atMost: segments[index].sliceSize)
+        }
     }
 
     // MARK: - What can be taken
@@ -217,11 +223,12 @@ struct ImageProgramBuilder {
                 segments.append(ImageProgram.Segment(sliceSize: size, steps: [step]))
             }
         }
-        for index in segments.indices {
-            // Equal slices.
-            let slices = (batch + segments[index].sliceSize - 1) / segments[index].sliceSize
-            segments[index].sliceSize = max(1, (batch + slices - 1) / max(slices, 1))
-        }
         return segments
+    }
+
+    /// The size of equal pieces that `count` images are cut into.
+    private static func piece(of count: Int, atMost most: Int) -> Int {
+        let pieces = max((count + most - 1) / most, 1)
+        return max((count + pieces - 1) / pieces, 1)
     }
 }

@@ -21,6 +21,7 @@ public func convolution(
     if let residual, residual.shape != outputShape {
         throw ShapeError("Conv", "expected residual \(outputShape), got \(residual.shape)")
     }
+    try requireAllocatable(outputShape, x.dtype, "Conv")
     var shape = try geometry.kernelShape(input: x.shape, weight: w.shape)
     let threads = Int32(Parallel.threadCount)
     var result = NDArray(uninitialized: outputShape, dtype: x.dtype)
@@ -52,6 +53,7 @@ public func convolution(
 public func convolutionInputGradient(
     _ gradOutput: NDArray, _ w: NDArray, inputShape: [Int], geometry: ConvolutionGeometry
 ) throws -> NDArray {
+    try requireAllocatable(inputShape, w.dtype, "Conv")
     try requireGradient(gradOutput, shapedAs: geometry.outputShape(input: inputShape, weight: w.shape))
     try requireOneType([gradOutput, w])
     var shape = try geometry.kernelShape(input: inputShape, weight: w.shape)

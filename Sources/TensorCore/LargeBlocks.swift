@@ -47,6 +47,15 @@ enum LargeBlocks {
         return (pointer, wanted)
     }
 
+    /// Returns all idle blocks to the system.
+    static func releaseIdle() {
+        let blocks = idle.withLock { idle in
+            defer { idle = Idle() }
+            return idle.blocks
+        }
+        for block in blocks { UnsafeMutableRawPointer(bitPattern: block.address)?.deallocate() }
+    }
+
     /// Takes a block back that `allocate` handed out with `size`; `live` is how many bytes stay in use.
     static func release(_ pointer: UnsafeMutableRawPointer, size: Int, live: Int) {
         let limit = max(idleFloor, live / idleShare)

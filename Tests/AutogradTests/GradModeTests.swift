@@ -83,11 +83,15 @@ extension AutogradContract {
 
         /// 64 values of 4 MiB each, one after another: 8 of them are far from all of them.
         private func peak(_ x: Tensor) -> Int {
-            StorageStatistics.resetPeak()
-            let before = StorageStatistics.liveBytes
-            var value = x
-            for _ in 0..<64 { value = (value * 1.001).relu() }
-            return StorageStatistics.peakBytes - before
+            // Other tests count too: the median of several measurements is this one's.
+            let peaks = (0..<9).map { _ in
+                StorageStatistics.resetPeak()
+                let before = StorageStatistics.liveBytes
+                var value = x
+                for _ in 0..<64 { value = (value * 1.001).relu() }
+                return StorageStatistics.peakBytes - before
+            }
+            return peaks.sorted()[4]
         }
 
         @Test func noIntermediateOutlivesItsLastUseUnderNoGrad() {

@@ -34,7 +34,8 @@ import Testing
             }
         }
         let search = try Program.run([
-            "lr-find", "--model", Program.tiny, "--data", folder / "broken", "--val-fraction", "0.5", "--augment", "none",
+            "lr-find", "--model", Program.tiny, "--data", folder / "broken", "--val-fraction", "0.5", "--augment",
+            "none",
             "--skip-bad-pictures",
         ])
         #expect(search.status == 1, "\(search.errors)")

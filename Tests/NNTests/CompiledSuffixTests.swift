@@ -217,7 +217,8 @@ private struct Network {
         module.train()
         let suffix = CompiledSuffix(module)
         let pictures = Tensor(try NDArray.randomUniform([2, 3, 8, 8], -1, 1, from: &random))
-        func logits(_ run: ([Int], [ValueID: Tensor], [ValueID: NDArray]) throws -> [ValueID: Tensor]) throws -> NDArray {
+        func logits(_ run: ([Int], [ValueID: Tensor], [ValueID: NDArray]) throws -> [ValueID: Tensor]) throws -> NDArray
+        {
             let cut = module.cut()
             let constants = try module.graph.computeConstants(cut.constant, from: module.currentConstants())
             return try #require(try run(cut.suffix, [x: pictures], constants)[module.logits]).array

@@ -225,7 +225,7 @@ import Testing
                 }
             }
         },
-        graph("an output of a terabyte", "larger than 2^35 bytes") {
+        graph("an output of a terabyte", "a quarter of the memory") {
             $0.message(5) { tensor in
                 tensor.int(1, 2)
                 tensor.int(2, 7)

@@ -232,6 +232,81 @@ import Testing
         #expect(error?.reason.contains("function 'Block' nests too deeply") == true)
     }
 
+    /// y = f(x) with functions of the domain "local", each given by its name, overload, inputs, outputs and nodes.
+    private func calling(
+        _ nodes: [(String, [String], [String], overload: String)],
+        _ functions: [(String, overload: String, [String], [String], [(String, [String], [String])])]
+    ) -> Message {
+        .model { graph in
+            for (opType, inputs, outputs, overload) in nodes {
+                graph.node(opType, inputs, outputs) {
+                    if functions.contains(where: { $0.0 == opType }) { $0.text(7, "local") }
+                    if !overload.isEmpty { $0.text(8, overload) }
+                }
+            }
+            graph.valueInfo(11, "x", [2, 3])
+            graph.valueInfo(12, "y", [2, 3])
+        }.followedBy { model in
+            model.message(8) {
+                $0.text(1, "local")
+                $0.int(2, 1)
+            }
+            for (name, overload, inputs, outputs, nodes) in functions {
+                model.message(25) { function in
+                    function.text(1, name)
+                    for input in inputs { function.text(4, input) }
+                    for output in outputs { function.text(5, output) }
+                    for (opType, inputs, outputs) in nodes {
+                        function.node(opType, inputs, outputs, field: 7) {
+                            if functions.contains(where: { $0.0 == opType }) { $0.text(7, "local") }
+                        }
+                    }
+                    function.text(10, "local")
+                    if !overload.isEmpty { function.text(13, overload) }
+                }
+            }
+        }
+    }
+
+    @Test func functionsWithOneNameAreToldApart() throws {
+        let model = calling(
+            [("f", ["x"], ["y"], overload: "A")],
+            [
+                ("f", overload: "A", ["a"], ["b"], [("Neg", ["a"], ["b"])]),
+                ("f", overload: "B", ["a"], ["b"], [("Relu", ["a"], ["b"])]),
+            ])
+        let expected = picture.doubles().map { -$0 }
+        #expect(try output(try importing(model), picture).doubles() == expected)
+    }
+
+    /// A value of the graph has the name that a function's value would get, and a function hands an input back.
+    @Test func namesOfFunctionsDoNotCollide() throws {
+        let model = calling(
+            [
+                ("Neg", ["x"], ["k_1/c"], overload: ""), ("k", ["x"], ["p"], overload: ""),
+                ("pass", ["p", "x"], ["q"], overload: ""), ("Add", ["q", "k_1/c"], ["y"], overload: ""),
+            ],
+            [
+                ("k", overload: "", ["a"], ["o"], [("Add", ["a", "a"], ["c"]), ("Add", ["c", "a"], ["o"])]),
+                ("pass", overload: "", ["a", "b"], ["a"], []),
+            ])
+        let found = try output(try importing(model), picture).doubles()
+        for (y, x) in zip(found, picture.doubles()) { #expect(abs(y - 2 * x) < 1e-5) }
+    }
+
+    @Test func functionsThatExpandToMillionsAreRefusedAtOnce() {
+        let levels = (0..<10).map { level in
+            (
+                "f\(level)", overload: "", ["a"], ["a"],
+                (0..<30).map { ("f\(level + 1)", ["a"], ["b\($0)"]) }
+            )
+        }
+        let model = calling(
+            [("f0", ["x"], ["y"], overload: "")], levels + [("f10", overload: "", ["a"], ["a"], [])])
+        let error = #expect(throws: ONNXError.self) { try importing(model) }
+        #expect(error?.reason.contains("too many nodes") == true, "\(String(describing: error))")
+    }
+
     // MARK: - Old operator sets
 
     /// Broadcasting asked for by attributes, and attributes that mean nothing today.

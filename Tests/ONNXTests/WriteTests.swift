@@ -212,6 +212,59 @@ import Testing
         #expect(folder.names == ["in.onnx"])
     }
 
+    /// w: [2, 3], external, in the file `location`.
+    private func externalModel(_ location: String) -> Message {
+        .model { graph in
+            graph.message(5) { tensor in
+                for dim in [2, 3] { tensor.int(1, Int64(dim)) }
+                tensor.int(2, 1)
+                tensor.text(8, "w")
+                tensor.external([("location", location), ("offset", "0"), ("length", "24")])
+            }
+            graph.node("MatMul", ["x", "w"], ["y"])
+            graph.valueInfo(11, "x", [1, 2])
+            graph.valueInfo(12, "y", [1, 3])
+        }
+    }
+
+    @Test func dataThatIsStillReadIsNotOverwritten() throws {
+        let folder = try TemporaryFolder()
+        let values = (1...6).map { Float($0) }
+        _ = try folder.write(littleEndian(values), to: "renamed.onnx.data")
+        let base = try folder.write(externalModel("renamed.onnx.data").bytes, to: "base.onnx")
+        let edits = ModelEdits(tensors: ["w": NDArray([Float](repeating: 7, count: 6), shape: [2, 3])])
+        let error = #expect(throws: ONNXError.self) {
+            try ModelFile.read(base).write(to: folder.file("renamed.onnx"), edits: edits)
+        }
+        #expect(error?.reason.contains("choose another name") == true)
+        #expect(try array("w", in: ModelFile.read(base)).doubles() == values.map { Double($0) })
+        #expect(folder.names == ["base.onnx", "renamed.onnx.data"])
+        // In its own place a model may change its data.
+        let own = try folder.write(externalModel("renamed.onnx.data").bytes, to: "renamed.onnx")
+        try ModelFile.read(own).write(to: own, edits: edits)
+        #expect(try array("w", in: ModelFile.read(own)).doubles() == [Double](repeating: 7, count: 6))
+    }
+
+    @Test func aModelIsNotWrittenOverItsData() throws {
+        let folder = try TemporaryFolder()
+        _ = try folder.write(littleEndian([Float](repeating: 1, count: 6)), to: "out.onnx")
+        let path = try folder.write(externalModel("./out.onnx").bytes, to: "m.onnx")
+        try FileManager.default.createDirectory(atPath: folder.file("copy"), withIntermediateDirectories: false)
+        let error = #expect(throws: ONNXError.self) { try ModelFile.read(path).write(to: folder.file("copy/out.onnx")) }
+        #expect(error?.reason.contains("data file") == true)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("copy")).isEmpty)
+    }
+
+    @Test func numbersTooLargeForTheirTypeAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write(model(dataType: 10).bytes, to: "half.onnx")
+        let edits = ModelEdits(tensors: ["b2": NDArray([Float(1e6), 0])])
+        let error = #expect(throws: ONNXError.self) {
+            try ModelFile.read(path).write(to: folder.file("out.onnx"), edits: edits)
+        }
+        #expect(error?.reason.contains("too large") == true)
+    }
+
     @Test func aModelCanReplaceItself() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write(model().bytes, to: "m.onnx")

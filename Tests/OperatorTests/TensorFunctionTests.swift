@@ -223,4 +223,33 @@ import Testing
         ]
         for (tensor, name) in cases { #expect(tensor.gradFn?.name == name) }
     }
+
+    @Test func exponentialLinearUnitsKeepInfinity() throws {
+        let x = NDArray([Float.infinity, -.infinity, 0, .nan])
+        for op: any Operator in [Op.Elu(), Op.Selu(), Op.Celu()] {
+            let y = try op.forward([x])[0].doubles()
+            #expect(y[0] == .infinity && y[1].isFinite && y[2] == 0 && y[3].isNaN, "\(op): \(y)")
+        }
+    }
+
+    /// What a hostile file may ask for is refused before anything is allocated or multiplied.
+    @Test func sizesBeyondTheMachineAreRefused() throws {
+        let huge = 1 << 30
+        func empty(_ shape: [Int]) -> NDArray { NDArray(uninitialized: shape, dtype: .float32) }
+        let picture = NDArray.zeros([1, 1, 4, 4], dtype: .float32),
+            weight = NDArray.zeros([1, 1, 1, 1], dtype: .float32)
+        let border = 1 << 20
+        let attempts: [(any Operator, [NDArray?])] = [
+            (Op.Gemm(), [empty([huge, 0]), empty([0, huge])]),
+            (Op.Conv(pads: [border, border, border, border]), [picture, weight]),
+            (Op.Conv(pads: [Int(Int32.max), 0, 0, 0]), [picture, weight]),
+            (Op.MaxPool(kernelShape: [Int(Int32.max), Int(Int32.max)]), [picture]),
+            (Op.Concat(axis: 0), [NDArray?](repeating: empty([1 << 60, 0]), count: 16)),
+        ]
+        for (op, inputs) in attempts {
+            #expect(throws: ShapeError.self, "\(op)") { try op.forward(inputs) }
+            // The shape alone may be refused too, and must not trap.
+            _ = try? op.infer(inputs.map { $0.map { ValueInfo($0.dtype, $0.shape) } })
+        }
+    }
 }

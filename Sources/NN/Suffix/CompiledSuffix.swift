@@ -10,8 +10,6 @@ import TensorCore
 public final class CompiledSuffix {
     private let module: GraphModule
     private var prepared: [Key: Prepared] = [:]
-    /// Memory of a pass that is over, for the next one.
-    private var idleArena: Storage?
 
     /// What a program holds for.
     private struct Key: Hashable {
@@ -44,7 +42,7 @@ public final class CompiledSuffix {
         }
         let plan = GradMode.isEnabled ? prepared.recording : prepared.forward
         guard let plan else { return try module.run(nodes, given, constants: constants) }
-        let function = SuffixFunction(program, plan, take: takeArena, give: giveArena)
+        let function = SuffixFunction(program, plan)
         let inputs: [Tensor?] = program.inputs.map { given[$0] } + program.parameters
         let outputs = try apply(function, inputs)
         for (norm, found) in function.session?.statistics ?? [] { try program.norms[norm].module.follow(found) }
@@ -72,17 +70,6 @@ public final class CompiledSuffix {
         prepared[key] = made
         return made
     }
-
-    private func takeArena(_ byteCount: Int) -> Storage {
-        defer { idleArena = nil }
-        if let idleArena, idleArena.byteCount >= byteCount { return idleArena }
-        idleArena = nil
-        return Storage(byteCount: byteCount)
-    }
-
-    private func giveArena(_ arena: Storage) {
-        if (idleArena?.byteCount ?? 0) < arena.byteCount { idleArena = arena }
-    }
 }
 
 /// A `SuffixProgram` as a recorded function: boundary values and parameters to outputs.
@@ -93,27 +80,20 @@ final class SuffixFunction: DifferentiableFunction {
     let name = "Suffix"
     private let program: SuffixProgram
     private let plan: SuffixPlan
-    private let take: (Int) -> Storage
-    private let give: (Storage) -> Void
     private var arena: Storage?
     private(set) var session: SuffixSession?
 
-    init(
-        _ program: SuffixProgram, _ plan: SuffixPlan, take: @escaping (Int) -> Storage,
-        give: @escaping (Storage) -> Void
-    ) {
-        (self.program, self.plan, self.take, self.give) = (program, plan, take, give)
-    }
+    init(_ program: SuffixProgram, _ plan: SuffixPlan) { (self.program, self.plan) = (program, plan) }
 
     deinit { returnArena() }
 
     private func returnArena() {
-        if let arena { give(arena) }
+        if let arena { Scratch.give(arena) }
         arena = nil
     }
 
     func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
-        let arena = take(plan.memory.byteCount)
+        let arena = Scratch.take(plan.memory.byteCount)
         self.arena = arena
         let session = SuffixSession(program, plan, arena: arena)
         self.session = session

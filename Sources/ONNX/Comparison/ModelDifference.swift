@@ -107,7 +107,7 @@ public struct ModelDifference: Sendable {
 
     private static func changedKeys<T: Equatable>(_ first: [(String, T)], _ second: [(String, T)]) -> [String] {
         func byKey(_ entries: [(String, T)]) -> [String: [T]] {
-            Dictionary(entries.map { ($0.0, [$0.1]) }, uniquingKeysWith: { $0 + $1 })
+            entries.reduce(into: [:]) { $0[$1.0, default: []].append($1.1) }
         }
         let (old, new) = (byKey(first), byKey(second))
         return Set(old.keys).union(new.keys).filter { old[$0] != new[$0] }.sorted()

@@ -25,7 +25,7 @@ extension ModelFile {
         var data = DataFile(name: Folder.lastComponent(path) + ".data")
         let usesDataFile = try placeTensors(&patch, mode: externalData, data: &data)
         try patch.commit(edits)
-        try protectSources(path)
+        try protectSources(path, hasData: usesDataFile)
 
         if !usesDataFile { try copyDataFiles(besides: path, mode: externalData) }
         let dataFile = try usesDataFile ? AtomicFile(path: path + ".data") : nil
@@ -105,13 +105,15 @@ extension ModelFile {
         patch.tensorEdits[ordinal] = edit
     }
 
-    /// Refuses to write over a file that tensors are still read from, other than the model itself.
-    private func protectSources(_ path: String) throws {
-        guard let target = try? FileBytes(path: path) else { return }
+    /// Refuses to write over a file that tensors are still read from. A model that replaces itself may replace its data.
+    private func protectSources(_ path: String, hasData: Bool) throws {
+        let present = try? FileBytes(path: path)
+        var targets = [present]
+        if hasData && present?.isSameFile(as: bytes) != true { targets.append(try? FileBytes(path: path + ".data")) }
         for tensor in model.tensorsByOrdinal.values where tensor.isExternal {
             let (file, _) = try tensor.externalRange(byteCount: tensor.rawByteCount(), source: source)
-            guard !file.isSameFile(as: target) else {
-                throw ONNXError(path, .export, "holds tensors of \(self.path); choose another name")
+            for case let target? in targets where file.isSameFile(as: target) {
+                throw ONNXError(target.path, .export, "holds tensors of \(self.path); choose another name")
             }
         }
     }
@@ -127,6 +129,10 @@ extension ModelFile {
             guard case .success(let place) = ExternalLocation.parse(tensor.externalData),
                 done.insert(place.location).inserted
             else { continue }
+            guard place.location.split(separator: "/").filter({ $0 != "." }) != [Folder.lastComponent(path)[...]] else {
+                throw ONNXError(
+                    path, .export, "has the name of the model's data file; choose another name or embed the data")
+            }
             let file: FileBytes
             do throws(FileError) {
                 file = try source.external(place.location)

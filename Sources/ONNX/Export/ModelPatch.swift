@@ -56,6 +56,9 @@ struct ModelPatch {
             throw fail("tensor '\(name)': elements of \(array.dtype) do not fit into \(tensor.dataType)")
         }
         let new = array.converted(to: old.dtype)
+        guard array.dtype == old.dtype || new.allFinite() || !array.allFinite() else {
+            throw fail("tensor '\(name)': numbers are too large for \(tensor.dataType)")
+        }
         if new.isBitIdentical(to: old) { return }
         guard let ordinal = tensor.ordinal else { throw fail("tensor '\(name)' did not come from this file") }
         if old.shape != new.shape { reshaped[name] = (old.shape, new.shape) }

@@ -2,22 +2,35 @@
 struct FunctionInliner {
     /// Calls may nest this deep; a function that calls itself never gets there.
     private static let maximumDepth = 16
-    /// Nodes after inlining.
-    private static let maximumNodes = 1_000_000
+    /// Calls and copied nodes, and bytes of names in them: a few functions that call each other describe millions.
+    private static let maximumNodes = 100_000
+    private static let maximumBytes = 32 << 20
 
     private let model: ModelProto
     private let file: String
     private var functions: [String: FunctionProto] = [:]
     private var result: [NodeProto] = []
+    /// Names of the graph's own values.
+    private var taken: Set<String> = []
     private var callCount = 0
+    private var spent = (nodes: 0, bytes: 0)
 
     init(model: ModelProto, file: String) {
         self.model = model
         self.file = file
-        for function in model.functions { functions[FunctionInliner.key(function.domain, function.name)] = function }
+        for function in model.functions {
+            functions[FunctionInliner.key(function.domain, function.name, function.overload)] = function
+        }
+        guard !functions.isEmpty else { return }
+        let graph = model.graph
+        taken.formUnion((graph.inputs + graph.outputs + graph.valueInfo).map(\.name))
+        taken.formUnion(graph.initializers.map(\.name))
+        for node in graph.nodes { taken.formUnion(node.outputs) }
     }
 
-    private static func key(_ domain: String, _ name: String) -> String { "\(standardDomain(domain))::\(name)" }
+    private static func key(_ domain: String, _ name: String, _ overload: String) -> String {
+        "\(standardDomain(domain))::\(name)::\(overload)"
+    }
 
     /// The graph's nodes in execution order, no call of a model function among them.
     func inlined() throws -> [NodeProto] {
@@ -30,11 +43,8 @@ struct FunctionInliner {
     }
 
     private mutating func expand(_ node: NodeProto, depth: Int) throws {
-        guard let function = functions[FunctionInliner.key(node.domain, node.opType)] else {
+        guard let function = functions[FunctionInliner.key(node.domain, node.opType, node.overload)] else {
             result.append(node)
-            guard result.count <= FunctionInliner.maximumNodes else {
-                throw refusal("its functions expand to too many nodes")
-            }
             return
         }
         guard depth < FunctionInliner.maximumDepth else {
@@ -43,12 +53,19 @@ struct FunctionInliner {
         if let own = function.opsetImports.version(of: ""), let models = model.opsetVersion(), own != models {
             throw refusal("function '\(function.name)' uses operator set \(own), the model \(models)")
         }
-        callCount += 1
-        let prefix = "\(function.name)_\(callCount)/"
+        let prefix = freePrefix(function)
+        try charge(function, prefix, node)
         var names: [String: String] = [:]
         for (formal, actual) in zip(function.inputs, node.inputs) { names[formal] = actual }
         for formal in function.inputs.dropFirst(node.inputs.count) { names[formal] = "" }
-        for (formal, actual) in zip(function.outputs, node.outputs) where !actual.isEmpty { names[formal] = actual }
+        for (formal, actual) in zip(function.outputs, node.outputs) where !actual.isEmpty {
+            if let input = names[formal] {
+                // An input that is handed back.
+                result.append(NodeProto(name: prefix, opType: "Identity", inputs: [input], outputs: [actual]))
+            } else {
+                names[formal] = actual
+            }
+        }
         var arguments: [String: AttributeValue] = [:]
         for attribute in function.attributes { arguments[attribute.name] = attribute.value }
         for attribute in node.attributes { arguments[attribute.name] = attribute.value }
@@ -65,6 +82,29 @@ struct FunctionInliner {
             }
             copy.metadataProps = inner.metadataProps + node.metadataProps
             try expand(copy, depth: depth + 1)
+        }
+    }
+
+    /// A prefix under which no value of the function has the name of one of the graph's.
+    private mutating func freePrefix(_ function: FunctionProto) -> String {
+        while true {
+            callCount += 1
+            let prefix = "\(function.name)_\(callCount)/"
+            let collides = function.nodes.contains { node in node.outputs.contains { taken.contains(prefix + $0) } }
+            if !collides { return prefix }
+        }
+    }
+
+    /// Counts a call before it is made.
+    private mutating func charge(_ function: FunctionProto, _ prefix: String, _ call: NodeProto) throws {
+        spent.nodes += 1 + function.nodes.count
+        for node in function.nodes {
+            let names = [node.name] + node.inputs + node.outputs
+            spent.bytes += names.reduce(0) { $0 + $1.utf8.count + prefix.utf8.count }
+            spent.bytes += (node.metadataProps.count + call.metadataProps.count + node.attributes.count) * 64
+        }
+        guard spent.nodes <= FunctionInliner.maximumNodes, spent.bytes <= FunctionInliner.maximumBytes else {
+            throw refusal("its functions expand to too many nodes")
         }
     }
 

@@ -32,6 +32,7 @@ extension Op {
         public init(_ node: NodeAttributes) throws {
             window = try WindowAttributes(node)
             groups = try node.int("group", default: 1)
+            guard (1...1 << 24).contains(groups) else { throw failure("attribute 'group' is out of range: \(groups)") }
         }
 
         /// The windows over an input `[N, C, ...]` for a weight `[M, C / groups, kernel...]`, with no default left open.

@@ -6,7 +6,8 @@ func exponentialLinear(_ x: Tensor, gamma: Double = 1, alpha: Double, width: Dou
     func number(_ value: Double) -> Tensor { .literal(value, dtype: x.dtype) }
     // The two halves of x, so that the derivative at 0 is that of the left piece, as PyTorch's.
     let positive: Tensor = try apply(Op.Relu(), x)
-    var negative: Tensor = try apply(Op.Sub(), x, positive)
+    let isPositive = try Op.Greater()([x, number(0)])[0]
+    var negative: Tensor = try apply(Op.Where(), isPositive, number(0), x)
     if width != 1 { negative = try apply(Op.Mul(), negative, number(1 / width)) }
     negative = try apply(Op.Mul(), apply(ExponentialMinusOne(), negative), number(alpha))
     let sum: Tensor = try apply(Op.Add(), positive, negative)

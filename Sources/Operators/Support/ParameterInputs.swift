@@ -34,7 +34,9 @@ extension Op.PRelu {
 extension Op.Conv {
     /// The windows over `weight`, or nil when they depend on the size of the input (`auto_pad` SAME).
     public func fixedGeometry(weight: [Int]) -> ConvolutionGeometry? {
-        guard window.autoPad == .notSet || window.autoPad == .valid, weight.count >= 3 else { return nil }
+        guard window.autoPad == .notSet || window.autoPad == .valid, weight.count >= 3, weight[1] <= 1 << 32 else {
+            return nil
+        }
         // Large enough for any window; only the sizes of the output depend on it.
         let input = [1, weight[1] * groups] + [Int](repeating: 1 << 20, count: weight.count - 2)
         return try? geometry(input: input, weight: weight)

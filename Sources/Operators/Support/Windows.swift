@@ -39,8 +39,8 @@ struct WindowAttributes: Sendable, Hashable {
             guard values.count == length else {
                 throw ShapeError(operation, "attribute '\(name)' needs \(length) numbers, got \(values)")
             }
-            // Every sum and product of sizes below stays within Int when each fits into 31 bits.
-            guard values.allSatisfy({ $0 >= fallback && $0 <= Int(Int32.max) }) else {
+            // Far beyond any window, and small enough that sums and products of all axes stay within Int.
+            guard values.allSatisfy({ $0 >= fallback && $0 <= 1 << 20 }) else {
                 throw ShapeError(operation, "attribute '\(name)' is out of range: \(values)")
             }
             return values

@@ -1,5 +1,11 @@
 import CKernels
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 extension DType {
     /// The same type's number in the C kernels; a test holds the two lists together.
     @inline(__always) var kernel: ft_dtype { ft_dtype(rawValue: UInt32(rawValue)) }
@@ -80,23 +86,24 @@ extension UnsafeMutableRawPointer {
     @inline(__always) var int64s: UnsafeMutablePointer<Int64> { assumingMemoryBound(to: Int64.self) }
 }
 
-/// Throws unless an array of `shape` can exist: no negative dimension, at most 2^35 bytes, far beyond what any model computes.
+/// Bytes of the largest array that operators make: a quarter of the machine's memory.
+private let largestArray = max(1 << 30, min(1 << 35, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 4))
+
+/// Throws unless an array of `shape` can exist: no negative dimension, and not larger than `largestArray` even if it has no
+/// elements, so that products of some of its dimensions can be computed.
 func requireAllocatable(
     _ shape: [Int], _ dtype: DType, _ operation: @autoclosure () -> String
 ) throws {
     var bytes = dtype.size
-    var isEmpty = false
-    for dimension in shape {
-        guard dimension >= 0 else { throw ShapeError(operation(), "shape \(shape) has a negative dimension") }
-        if dimension == 0 {
-            isEmpty = true
-            continue
-        }
+    for dimension in shape where dimension != 0 {
+        guard dimension > 0 else { throw ShapeError(operation(), "shape \(shape) has a negative dimension") }
         let (product, overflow) = bytes.multipliedReportingOverflow(by: dimension)
-        bytes = overflow || product > 1 << 35 ? 1 << 36 : product
-    }
-    guard isEmpty || bytes <= 1 << 35 else {
-        throw ShapeError(operation(), "an array of shape \(shape) is larger than 2^35 bytes")
+        guard !overflow, product <= largestArray else {
+            throw ShapeError(
+                operation(),
+                "an array of shape \(shape) is larger than \(largestArray >> 20) MB, a quarter of the memory")
+        }
+        bytes = product
     }
 }
 

@@ -17,6 +17,7 @@ extension NDArray {
         let layout = try RowLayout(self, axis: axis, operation)
         let scale = try layout.expanded(scale, self, operation)
         let bias = try bias.map { try layout.expanded($0, self, operation) }
+        try requireAllocatable(layout.statisticsShape, dtype, operation)
         let mean = NDArray(uninitialized: layout.statisticsShape, dtype: dtype)
         let inverse = NDArray(uninitialized: layout.statisticsShape, dtype: dtype)
         let output = NDArray.produce(shape, dtype) { output in

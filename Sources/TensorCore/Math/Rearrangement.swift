@@ -54,7 +54,9 @@ extension NDArray {
                 throw ShapeError(
                     "Concat", "shapes \(first.shape) and \(array.shape) differ outside axis \(axis)")
             }
-            shape[axis] += array.shape[axis]
+            let (sum, overflow) = shape[axis].addingReportingOverflow(array.shape[axis])
+            guard !overflow else { throw ShapeError("Concat", "the result is too large along axis \(axis)") }
+            shape[axis] = sum
         }
         if arrays.count == 1 { return first }
         try requireAllocatable(shape, first.dtype, "Concat")

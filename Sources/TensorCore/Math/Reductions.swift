@@ -103,6 +103,7 @@ extension NDArray {
         let length = axes.reduce(1) { $0 * shape[$1] }
         let outputCount = elementCount(result)
         if length == 0 && outputCount > 0 {
+            try requireAllocatable(result, dtype, operation)
             switch reduction {
             case FT_REDUCE_MAX, FT_REDUCE_MIN:
                 throw ShapeError(operation, "no elements to reduce, shape is \(shape), axes are \(axes)")
