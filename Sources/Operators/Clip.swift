@@ -19,8 +19,11 @@ extension Op {
         }
 
         public init(_ node: NodeAttributes) throws {
-            min = node.opset < 11 ? try node.float("min") : nil
-            max = node.opset < 11 ? try node.float("max") : nil
+            for name in ["min", "max"] where node.opset >= 11 && node.has(name) {
+                throw node.unsupported(name, "is an input from version 11 of the operator set on")
+            }
+            min = try node.float("min")
+            max = try node.float("max")
         }
 
         /// The limit in input `index`.

@@ -25,7 +25,16 @@ struct SafetensorsHeader: Codable {
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: CodingKeys.self)
             dtype = try container.decode(String.self, forKey: .dtype)
-            shape = try container.decode([Int].self, forKey: .shape)
+            shape = []
+            var dimensions = try container.nestedUnkeyedContainer(forKey: .shape)
+            while !dimensions.isAtEnd {
+                guard shape.count < SafetensorsHeader.maximumRank else {
+                    throw DecodingError.dataCorruptedError(
+                        forKey: .shape, in: container,
+                        debugDescription: "more than \(SafetensorsHeader.maximumRank) dimensions")
+                }
+                shape.append(try dimensions.decode(Int.self))
+            }
             let offsets = try container.decode([Int].self, forKey: .dataOffsets)
             guard offsets.count == 2 else {
                 throw DecodingError.dataCorruptedError(
@@ -43,6 +52,8 @@ struct SafetensorsHeader: Codable {
     }
 
     static let metadataKey = "__metadata__"
+    private static let maximumRank = 64
+    private static let maximumEntries = 1 << 16
 
     var metadata: [String: String]
     var entries: [String: Entry]
@@ -63,7 +74,14 @@ struct SafetensorsHeader: Codable {
         let container = try decoder.container(keyedBy: Key.self)
         metadata = [:]
         entries = [:]
-        for key in container.allKeys {
+        let keys = container.allKeys
+        guard keys.count <= SafetensorsHeader.maximumEntries else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(
+                    codingPath: [],
+                    debugDescription: "\(keys.count) entries, at most \(SafetensorsHeader.maximumEntries) are read"))
+        }
+        for key in keys {
             if key.stringValue == SafetensorsHeader.metadataKey {
                 metadata = try container.decode([String: String].self, forKey: key)
             } else {

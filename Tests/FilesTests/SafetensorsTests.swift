@@ -93,6 +93,22 @@ import Testing
         #expect(error?.description.hasPrefix("f.safetensors: ") == true)
     }
 
+    /// Refused without reading them all, let alone printing them.
+    @Test func refusesTooManyDimensionsAndEntries() {
+        func refusal(_ header: String) -> String {
+            let error = #expect(throws: SafetensorsError.self) {
+                try SafetensorsFile(bytes: file(header: header, data: [0, 0, 0, 0]))
+            }
+            return error?.description ?? ""
+        }
+        let ones = String(repeating: "1,", count: 100_000)
+        let deep = #"{"a":{"dtype":"F32","shape":[\#(ones)1],"data_offsets":[0,4]}}"#
+        #expect(refusal(deep) == "f.safetensors: not a safetensors file: 'a.shape': more than 64 dimensions")
+        let entries = (0..<70_000).map { #""t\#($0)":{}"# }
+        let message = refusal("{" + entries.joined(separator: ",") + "}")
+        #expect(message.hasSuffix("the header: 70000 entries, at most 65536 are read"), "\(message)")
+    }
+
     @Test func refusesBadLengths() {
         #expect(throws: SafetensorsError("m", .truncated("3 bytes, the header length alone takes 8"))) {
             try SafetensorsFile(bytes: FileBytes([1, 2, 3], path: "m"))

@@ -80,6 +80,50 @@ import Testing
         #expect(try folder.read("out.onnx") == model(weight: 2).bytes)
     }
 
+    /// Constants that are written as numbers rather than as tensors take part under the names of their outputs.
+    @Test func constantsOfPlainNumbersGoOutAndComeBack() throws {
+        func model(_ scale: Float, _ row: [Float]) -> Message {
+            .model { graph in
+                graph.valueInfo(11, "x", [1, 2])
+                graph.node("Constant", [], ["scale"]) { node in
+                    node.message(5) {
+                        $0.text(1, "value_float")
+                        $0.float(2, scale)
+                        $0.int(20, 1)
+                    }
+                }
+                graph.node("Constant", [], ["row"]) { node in
+                    node.message(5) {
+                        $0.text(1, "value_floats")
+                        $0.data(7, littleEndian(row))
+                        $0.int(20, 6)
+                    }
+                }
+                graph.node("Mul", ["x", "scale"], ["h"])
+                graph.node("Add", ["h", "row"], ["y"])
+                graph.valueInfo(12, "y", [1, 2])
+            }
+        }
+        let folder = try TemporaryFolder()
+        let weights = folder.file("w.safetensors")
+        try ModelFile.read(model(2, [3, 4])).writeSafetensors(to: weights)
+        let read = try SafetensorsFile(path: weights)
+        #expect(try read.tensor(named: "scale").shape == [])
+        #expect(try read.tensor(named: "row").doubles() == [3, 4])
+        // What is equal stays as it is; what changed becomes an initializer.
+        let target = try ModelFile.read(model(2, [0, 0]))
+        let out = folder.file("out.onnx")
+        try target.write(to: out, edits: target.edits(applying: read))
+        let graph = try ModelFile.read(out).model.graph
+        #expect(graph.initializers.map(\.name) == ["row"] && graph.initializers[0].dataType == .float)
+        #expect(graph.nodes.map(\.opType) == ["Constant", "Mul", "Add"])
+        let results = try ModelFile.read(out).graph().run(named: ["x": .ones([1, 2])], source: "test")
+        #expect(results["y"]?.doubles() == [5, 6])
+        let changed = try difference(model(2, [3, 4]), model(2, [3, 7]))
+        #expect(changed.tensors.filter(\.changed).map(\.name) == ["row"] && changed.nodesChanged == 0)
+        #expect(changed.lines == ["row [2]: largest difference 3.0", "1 of 2 tensors differ"])
+    }
+
     @Test func weightsThatDoNotFitAreRefused() throws {
         let folder = try TemporaryFolder()
         let file = try ModelFile.read(model())
@@ -96,6 +140,9 @@ import Testing
         }
         #expect(try refusal(["w": w, "b": b, "c": c, "d": c]) == "holds what model.onnx has no tensor for: 'd'")
         #expect(try refusal(["w": w]) == "lacks what model.onnx holds: 'b' and 1 more")
+        #expect(
+            try refusal(["w": w, "b": b, "k": c])
+                == "holds what model.onnx has no tensor for: 'k'; lacks what model.onnx holds: 'c'")
         #expect(
             try refusal(["w": b, "b": b, "c": c]) == "tensor 'w' has shape [2], in model.onnx it has [2, 3]")
         #expect(
@@ -114,6 +161,22 @@ import Testing
         #expect(result.tensors.map(\.name) == ["w", "b", "c"])
         #expect(result.tensors.allSatisfy { !$0.changed && $0.maxAbs == 0 })
         #expect(result.tensors.map(\.elements) == [6, 2, 1])
+    }
+
+    /// Entries of one name are compared in turn, not copied for each.
+    @Test func manyEntriesOfOneName() throws {
+        let message = model().followedBy { model in
+            for index in 0..<40_000 {
+                model.message(14) {
+                    $0.text(1, "same")
+                    $0.text(2, "\(index)")
+                }
+            }
+        }
+        let start = ContinuousClock.now
+        #expect(try difference(message, message).metadataChanged.isEmpty)
+        // A second of a quiet machine; tests share theirs.
+        #expect(ContinuousClock.now - start < .seconds(10))
     }
 
     @Test func whatDiffersIsNamed() throws {

@@ -1,4 +1,5 @@
 import GraphIR
+import Operators
 import TensorCore
 import Testing
 
@@ -82,6 +83,44 @@ import Testing
             "Pad 'y'", "unknown mode 'mirror'")
     }
 
+    @Test func namesWithoutAPlace() {
+        importing(model { $0.node("Add", ["x", "x", "x"], ["y"]) }, "Add 'y': got 3 inputs, expected at most 2")
+        importing(model { $0.node("Relu", ["x", "x"], ["y"]) }, "Relu 'y': got 2 inputs, expected at most 1")
+        importing(model { $0.node("Relu", ["x"], ["y", "z", "q"]) }, "Relu 'y': got 3 outputs, expected at most 1")
+        importing(model { $0.node("Constant", ["x"], ["y"]) }, "Constant 'y': got 1 inputs, expected at most 0")
+        for name in ["min", "max"] {
+            importing(
+                model { $0.node("Clip", ["x"], ["y"]) { node in attribute(&node, name, 1) { $0.float(2, 1) } } },
+                "Clip 'y': attribute '\(name)'", "is an input")
+        }
+        importing(
+            .model {
+                $0.valueInfo(11, "x", [1])
+                $0.node("Relu", ["x"], ["y"])
+            }, "model.onnx: the graph has no output")
+    }
+
+    @Test func namesLeftOutAtTheEndAreNoInputs() throws {
+        let graph = try ModelFile.read(
+            model {
+                $0.node("Relu", ["x", "", ""], ["a", ""])
+                $0.node("Sum", ["a", "a", "a", "a"], ["y"])
+            }
+        ).graph()
+        #expect(graph.nodes.map(\.opType) == ["Relu", "Sum"])
+    }
+
+    /// What the samples of an operator do, a node may do.
+    @Test func placesForInputsAndOutputsOfEverySample() throws {
+        for type in OperatorRegistry.all {
+            for sample in try type.samples() {
+                #expect(sample.inputs.count <= type.maximumInputs, "\(type.opType) \(sample.name)")
+                let outputs = try sample.op.forward(sample.inputs)
+                #expect(outputs.count <= type.maximumOutputs, "\(type.opType) \(sample.name)")
+            }
+        }
+    }
+
     @Test func operatorsThatAreNotSupported() {
         importing(model { $0.node("Loop", ["x"], ["y"]) }, "operators that are not supported: Loop")
         importing(
@@ -113,6 +152,19 @@ import Testing
                 model(opset: Int64(row.firstOpset - 1)) { $0.node(row.name, ["x"], ["y"]) },
                 "\(row.name) 'y': is supported from version \(row.firstOpset) of the operator set on")
         }
+    }
+
+    /// A batch other than the file's may fit, other channels do not.
+    @Test func inputsThatAreNotAsDeclared() throws {
+        let graph = try ModelFile.read(model { $0.node("Relu", ["x"], ["y"]) }).graph()
+        #expect(try graph.run(named: ["x": .ones([2, 3, 4, 4])], source: "in")["y"]?.shape == [2, 3, 4, 4])
+        func refusal(_ tensors: [String: NDArray]) -> String {
+            let error = #expect(throws: GraphError.self) { try graph.run(named: tensors, source: "in") }
+            return error?.description ?? ""
+        }
+        #expect(refusal(["x": .ones([1, 5, 4, 4])]) == "input 'x': expected 3 along axis 1, got shape [1, 5, 4, 4]")
+        #expect(refusal(["x": .ones([1]), "z": .ones([1])]).hasPrefix("'z' of in: is no input; expected x"))
+        #expect(refusal([:]) == "input 'x': is missing in in")
     }
 
     @Test func ranksAndShapesThatDoNotFit() {

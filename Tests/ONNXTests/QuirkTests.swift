@@ -294,6 +294,40 @@ import Testing
         for (y, x) in zip(found, picture.doubles()) { #expect(abs(y - 2 * x) < 1e-5) }
     }
 
+    /// "k_1/" before "k_2/c" is "k_1/k_2/" before "c".
+    @Test func namesOfFunctionsDoNotCollideWithEachOther() throws {
+        let model = calling(
+            [("k", ["x"], ["p"], overload: ""), ("k_1/k", ["p"], ["y"], overload: "")],
+            [
+                ("k", overload: "", ["a"], ["o"], [("Neg", ["a"], ["k_2/c"]), ("Neg", ["k_2/c"], ["o"])]),
+                ("k_1/k", overload: "", ["a"], ["o"], [("Neg", ["a"], ["c"]), ("Add", ["c", "c"], ["o"])]),
+            ])
+        #expect(try output(try importing(model), picture).doubles() == picture.doubles().map { -2 * $0 })
+    }
+
+    /// Names and inputs count as well as nodes, of which there are few enough here.
+    @Test(arguments: ["inner name", "outer name", "inputs", "operator name"])
+    func functionsThatCopyMuchAreRefusedAtOnce(_ what: String) {
+        let long = String(repeating: "n", count: 200_000)
+        let outer = what == "outer name" ? long : "v"
+        let inner = what == "inner name" ? long : "z"
+        let opType = what == "operator name" ? long : "Relu"
+        let formal = ["a"] + (0..<(what == "inputs" ? 100_000 : 0)).map { "i\($0)" }
+        let leaf: (String, overload: String, [String], [String], [(String, [String], [String])]) = (
+            "f2", overload: "", formal, ["b"], [("Relu", ["a"], [inner]), (opType, [inner], ["b"])]
+        )
+        let levels = (0..<2).map { level in
+            ("f\(level)", overload: "", ["a"], ["b0"], (0..<100).map { ("f\(level + 1)", ["a"], ["b\($0)"]) })
+        }
+        let model = calling(
+            [("Relu", ["x"], [outer], overload: ""), ("f0", [outer], ["y"], overload: "")], levels + [leaf])
+        let start = ContinuousClock.now
+        let error = #expect(throws: ONNXError.self) { try importing(model) }
+        #expect(error?.reason.contains("too many nodes") == true)
+        // A second of a quiet machine; tests share theirs.
+        #expect(ContinuousClock.now - start < .seconds(5))
+    }
+
     @Test func functionsThatExpandToMillionsAreRefusedAtOnce() {
         let levels = (0..<10).map { level in
             (

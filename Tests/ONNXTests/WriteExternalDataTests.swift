@@ -92,6 +92,17 @@ import Testing
         #expect(try folder.read("in/w.bin") == littleEndian([Float(1), 2, 3, 4]))
     }
 
+    /// Neither data by weights in another format, nor a model by the data of its copy.
+    @Test func whatIsReadIsNotWrittenOver() throws {
+        #expect(throws: ONNXError.self) { try file.writeSafetensors(to: folder.file("in/w.bin")) }
+        let path = try folder.write(file.bytes.withUnsafeBytes { Array($0) }, to: "in/short.data")
+        let error = #expect(throws: ONNXError.self) {
+            try ModelFile.read(path).write(to: folder.file("in/short"), edits: edits)
+        }
+        #expect(error?.file == path && error?.reason.contains("is the model that was read") == true)
+        #expect(try values(path) == [[1, 2], [3, 4], [5, 6]])
+    }
+
     /// CVE-2025-51480: a location in the file must not decide where something is written.
     @Test(arguments: ["../stolen.bin", "link/stolen.bin"])
     func locationsDoNotLeaveTheFolder(_ location: String) throws {

@@ -265,6 +265,28 @@ import Testing
         #expect(error?.reason.contains("too large") == true)
     }
 
+    /// Beside numbers that are infinite already, in a new initializer, and where integers would wrap.
+    @Test func numbersThatDoNotFitAreRefused() throws {
+        let half = try ModelFile.read(model(dataType: 10))
+        func refusal(_ edits: ModelEdits) -> String {
+            let error = #expect(throws: ONNXError.self) { try half.serialized(edits: edits) }
+            return error?.reason ?? ""
+        }
+        #expect(refusal(ModelEdits(tensors: ["b2": NDArray([Float.infinity, 1e6])])).contains("'b2': numbers are too"))
+        var edits = ModelEdits()
+        edits.newInitializers = [
+            ModelEdits.NewInitializer(name: "w3", array: NDArray([1e300]), dataType: .float)
+        ]
+        #expect(refusal(edits) == "tensor 'w3': numbers are too large for FLOAT")
+        edits.newInitializers = [
+            ModelEdits.NewInitializer(name: "n", array: NDArray([Int64(300)]), dataType: .uint8)
+        ]
+        #expect(refusal(edits) == "tensor 'n': holds numbers that UINT8 cannot")
+        #expect(throws: Never.self) {
+            try half.serialized(edits: ModelEdits(tensors: ["b2": NDArray([Float.infinity, 1])]))
+        }
+    }
+
     @Test func aModelCanReplaceItself() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write(model().bytes, to: "m.onnx")
@@ -291,6 +313,14 @@ import Testing
             #expect(try read.tensor(named: tensor.name).isBitIdentical(to: tensor.array()))
         }
         #expect(throws: ONNXError.self) { try file.writeSafetensors(to: folder.file("w"), names: ["nothing"]) }
+        let empty = try ModelFile.read(
+            .model {
+                $0.valueInfo(11, "x", [1])
+                $0.node("Relu", ["x"], ["y"])
+            })
+        let error = #expect(throws: ONNXError.self) { try empty.writeSafetensors(to: folder.file("e")) }
+        #expect(error?.description == "model.onnx: holds no tensors")
+        #expect(folder.names == ["w"])
     }
 
     @Test func fieldNumbersMatchTheSchema() {

@@ -157,18 +157,24 @@ extension GraphProto {
 }
 
 extension NodeProto {
-    /// The tensor that a Constant node makes.
+    /// Attributes of a Constant node that `constantTensor` reads.
+    private static let constantForms = ["value", "value_float", "value_floats"]
+
+    /// The tensor that a Constant node makes: the file's own, or one of plain fractions.
     var constantTensor: TensorProto? {
-        guard opType == "Constant", standardDomain(domain).isEmpty,
-            case .tensor(let tensor)? = attribute("value")?.value
-        else { return nil }
-        return tensor
+        guard opType == "Constant", standardDomain(domain).isEmpty else { return nil }
+        switch NodeProto.constantForms.lazy.compactMap({ self.attribute($0)?.value }).first {
+        case .tensor(let tensor)?: return tensor
+        case .float(let number)?: return TensorProto(name: outputs.first ?? "", array: NDArray(scalar: number))
+        case .floats(let numbers)?: return TensorProto(name: outputs.first ?? "", array: NDArray(numbers))
+        default: return nil
+        }
     }
 
     /// A text that is equal for equal nodes; a Constant node's tensor is left out.
     fileprivate func fingerprint() throws -> String {
         let isConstant = constantTensor != nil
-        let attributes = try self.attributes.filter { !(isConstant && $0.name == "value") }
+        let attributes = try self.attributes.filter { !(isConstant && NodeProto.constantForms.contains($0.name)) }
             .map { "\($0.name.debugDescription)=\(try $0.value.fingerprint())" }.sorted()
         return "\([name, opType, standardDomain(domain), overload]) \(inputs) \(outputs) \(attributes)"
     }

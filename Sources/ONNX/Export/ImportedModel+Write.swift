@@ -76,6 +76,7 @@ extension GraphProto {
         var name = name
         while let index = producers[name] {
             let node = nodes[index]
+            if let tensor = node.constantTensor { return tensor.dataType }
             if case .tensor(let tensor)? = node.attribute("value")?.value { return tensor.dataType }
             if node.opType == "Cast", case .int(let code)? = node.attribute("to")?.value {
                 return TensorProto.DataType(rawValue: Int32(truncatingIfNeeded: code))

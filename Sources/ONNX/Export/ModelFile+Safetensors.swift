@@ -14,7 +14,7 @@ extension ModelFile {
 
     /// Writes the tensors `names` (all of `weights` unless given) as a safetensors file, names as keys.
     ///
-    /// Throws when there is no such tensor, or its elements cannot be read or written.
+    /// Throws when there is no such tensor or none at all, and when elements cannot be read or written.
     public func writeSafetensors(
         to path: String, names: [String]? = nil, replacing: [String: NDArray] = [:], metadata: [String: String] = [:]
     ) throws {
@@ -30,6 +30,8 @@ extension ModelFile {
                 throw ONNXError(self.path, .export, "there is no tensor '\(name)'")
             }
         }
+        guard !tensors.isEmpty else { throw ONNXError(self.path, .export, "holds no tensors") }
+        try protectSources(path)
         try Safetensors.write(tensors, metadata: metadata, to: path)
     }
 
@@ -40,14 +42,18 @@ extension ModelFile {
     public func edits(applying weights: SafetensorsFile) throws -> ModelEdits {
         let own = Dictionary(self.weights.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         let given = Set(weights.names)
-        func check(_ names: some Sequence<String>, _ reason: String) throws {
-            let names = names.sorted()
-            guard let first = names.first else { return }
+        func problem(_ names: Set<String>, _ reason: String) -> String? {
+            guard let first = names.min() else { return nil }
             let others = names.count == 1 ? "" : " and \(names.count - 1) more"
-            throw ONNXError(weights.path, .export, "\(reason): '\(first)'\(others)")
+            return "\(reason): '\(first)'\(others)"
         }
-        try check(given.subtracting(own.keys), "holds what \(path) has no tensor for")
-        try check(Set(own.keys).subtracting(given), "lacks what \(path) holds")
+        let problems = [
+            problem(given.subtracting(own.keys), "holds what \(path) has no tensor for"),
+            problem(Set(own.keys).subtracting(given), "lacks what \(path) holds"),
+        ].compactMap { $0 }
+        guard problems.isEmpty else {
+            throw ONNXError(weights.path, .export, problems.joined(separator: "; "))
+        }
         var edits = ModelEdits()
         for (name, tensor) in own {
             let shape = try tensor.shape()

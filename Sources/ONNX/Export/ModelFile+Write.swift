@@ -106,10 +106,16 @@ extension ModelFile {
     }
 
     /// Refuses to write over a file that tensors are still read from. A model that replaces itself may replace its data.
-    private func protectSources(_ path: String, hasData: Bool) throws {
+    func protectSources(_ path: String, hasData: Bool = false) throws {
         let present = try? FileBytes(path: path)
         var targets = [present]
-        if hasData && present?.isSameFile(as: bytes) != true { targets.append(try? FileBytes(path: path + ".data")) }
+        if hasData && present?.isSameFile(as: bytes) != true {
+            let data = try? FileBytes(path: path + ".data")
+            guard data?.isSameFile(as: bytes) != true else {
+                throw ONNXError(path + ".data", .export, "is the model that was read; choose another name")
+            }
+            targets.append(data)
+        }
         for tensor in model.tensorsByOrdinal.values where tensor.isExternal {
             let (file, _) = try tensor.externalRange(byteCount: tensor.rawByteCount(), source: source)
             for case let target? in targets where file.isSameFile(as: target) {
@@ -124,15 +130,19 @@ extension ModelFile {
     private func copyDataFiles(besides path: String, mode: ExternalDataMode) throws {
         guard mode == .keep else { return }
         let target = try Folder(path: Folder.containing(path))
+        let own = Folder.lastComponent(path)
+        for tensor in model.tensorsByOrdinal.values where tensor.isExternal {
+            guard case .success(let place) = ExternalLocation.parse(tensor.externalData),
+                place.location.split(separator: "/").filter({ $0 != "." }) == [own[...]]
+            else { continue }
+            throw ONNXError(
+                path, .export, "has the name of the model's data file; choose another name or embed the data")
+        }
         var done: Set<String> = []
         for tensor in model.tensorsByOrdinal.values where tensor.isExternal {
             guard case .success(let place) = ExternalLocation.parse(tensor.externalData),
                 done.insert(place.location).inserted
             else { continue }
-            guard place.location.split(separator: "/").filter({ $0 != "." }) != [Folder.lastComponent(path)[...]] else {
-                throw ONNXError(
-                    path, .export, "has the name of the model's data file; choose another name or embed the data")
-            }
             let file: FileBytes
             do throws(FileError) {
                 file = try source.external(place.location)

@@ -24,7 +24,7 @@ struct ModelPatch {
 
     /// Finds what `edits` name and notes the changes. `commit` makes them.
     mutating func plan(_ edits: ModelEdits) throws {
-        addedInitializers = edits.newInitializers
+        for new in edits.newInitializers { try add(new) }
         let initializers = Dictionary(
             graph.initializers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         var producers: [String: Int] = [:]
@@ -52,13 +52,7 @@ struct ModelPatch {
 
     private mutating func replace(_ tensor: TensorProto, called name: String, with array: NDArray) throws {
         let old = try tensor.array()
-        guard array.dtype.isFloatingPoint == old.dtype.isFloatingPoint else {
-            throw fail("tensor '\(name)': elements of \(array.dtype) do not fit into \(tensor.dataType)")
-        }
-        let new = array.converted(to: old.dtype)
-        guard array.dtype == old.dtype || new.allFinite() || !array.allFinite() else {
-            throw fail("tensor '\(name)': numbers are too large for \(tensor.dataType)")
-        }
+        let new = try fitting(array, tensor.dataType, called: name)
         if new.isBitIdentical(to: old) { return }
         guard let ordinal = tensor.ordinal else { throw fail("tensor '\(name)' did not come from this file") }
         if old.shape != new.shape { reshaped[name] = (old.shape, new.shape) }
@@ -68,14 +62,41 @@ struct ModelPatch {
     }
 
     private mutating func replaceOutput(_ name: String, of index: Int, with array: NDArray) throws {
-        let node = graph.nodes[index]
-        if node.opType == "Constant", case .tensor(let tensor)? = node.attribute("value")?.value {
-            try replace(tensor, called: name, with: array)
-            return
+        if let tensor = graph.nodes[index].constantTensor {
+            if tensor.ordinal != nil { return try replace(tensor, called: name, with: array) }
+            // A Constant of plain numbers, which has no field for a tensor.
+            let old = try tensor.array()
+            if try fitting(array, tensor.dataType, called: name).isBitIdentical(to: old) { return }
+            if old.shape != array.shape { reshaped[name] = (old.shape, array.shape) }
         }
         try remove(index, for: name)
-        addedInitializers.append(
-            ModelEdits.NewInitializer(name: name, array: array, dataType: graph.constantType(of: name)))
+        try add(ModelEdits.NewInitializer(name: name, array: array, dataType: graph.constantType(of: name)))
+    }
+
+    private mutating func add(_ new: ModelEdits.NewInitializer) throws {
+        var new = new
+        new.array = try fitting(new.array, new.dataType, called: new.name)
+        addedInitializers.append(new)
+    }
+
+    /// `array` in the tensor's own type. Throws for another kind of number and for numbers that the type cannot hold.
+    private func fitting(_ array: NDArray, _ type: TensorProto.DataType, called name: String) throws -> NDArray {
+        guard let dtype = type.dtype, dtype.isFloatingPoint == array.dtype.isFloatingPoint else {
+            throw fail("tensor '\(name)': elements of \(array.dtype) do not fit into \(type)")
+        }
+        let new = array.converted(to: dtype)
+        guard dtype.isFloatingPoint else {
+            guard new.converted(to: array.dtype).isBitIdentical(to: array) else {
+                throw fail("tensor '\(name)': holds numbers that \(type) cannot")
+            }
+            return new
+        }
+        // What is infinite already may stay so.
+        if dtype == array.dtype || new.allFinite() { return new }
+        guard !zip(array.doubles(), new.doubles()).contains(where: { $0.isFinite && !$1.isFinite }) else {
+            throw fail("tensor '\(name)': numbers are too large for \(type)")
+        }
+        return new
     }
 
     private mutating func remove(_ index: Int, for name: String) throws {
@@ -181,8 +202,7 @@ struct ModelPatch {
             encoder.text(FieldNumber.Tensor.name, new.name)
         }
         message.append(.encoded(head.bytes))
-        let array = new.array.converted(to: new.dataType.dtype ?? new.array.dtype)
-        message.append(TensorEdit.part(array, form: .raw))
+        message.append(TensorEdit.part(new.array, form: .raw))
         return message
     }
 

@@ -36,6 +36,8 @@ struct GraphBuilder {
     let options: ImportOptions
     private var graph = Graph()
     private var ids: [String: ValueID] = [:]
+    /// What tensors in attributes hold, by ordinal: every call of a function shares its constants.
+    private var attributeArrays: [Int: NDArray] = [:]
 
     init(file: ModelFile, options: ImportOptions) {
         self.file = file
@@ -57,6 +59,7 @@ struct GraphBuilder {
         let opset = try supportedOpset()
         let nodes = try FunctionInliner(model: file.model, file: file.path).inlined()
         let unsupported = Set(nodes.filter { GraphBuilder.operatorType($0) == nil }.map(GraphBuilder.fullName))
+        guard !file.model.graph.outputs.isEmpty else { throw refusal("the graph has no output") }
         guard unsupported.isEmpty else {
             throw refusal(
                 "uses operators that are not supported: \(unsupported.sorted().joined(separator: ", ")) "
@@ -134,6 +137,8 @@ struct GraphBuilder {
                     "is supported from version \(type.opsets.lowerBound) of the operator set on, the model uses "
                         + "version \(opset)")
             }
+            try check(node.inputs, "inputs", atMost: type.maximumInputs, of: node)
+            try check(node.outputs, "outputs", atMost: type.maximumOutputs, of: node)
             let attributes = try attributes(of: node, opset: opset)
             let op = try type.init(attributes)
             let inputs = node.inputs.map { $0.isEmpty ? nil : id($0) }
@@ -153,10 +158,25 @@ struct GraphBuilder {
         }
     }
 
+    /// Refuses names beyond those that the operator has a place for; names left out at the end do not count.
+    private func check(_ names: [String], _ what: String, atMost limit: Int, of node: NodeProto) throws {
+        let count = names.lastIndex { !$0.isEmpty }.map { $0 + 1 } ?? 0
+        guard count <= limit else {
+            throw ShapeError(node.opType, "got \(count) \(what), expected at most \(limit)")
+        }
+    }
+
     /// `Conv '/conv1/Conv'`, or the first output's name for a node without one.
     static func label(_ node: NodeProto) -> String { node.label }
 
-    private func attributes(of node: NodeProto, opset: Int) throws -> NodeAttributes {
+    private mutating func array(_ tensor: TensorProto) throws -> NDArray {
+        if let known = tensor.ordinal.flatMap({ attributeArrays[$0] }) { return known }
+        let array = computing(try tensor.array())
+        if let ordinal = tensor.ordinal { attributeArrays[ordinal] = array }
+        return array
+    }
+
+    private mutating func attributes(of node: NodeProto, opset: Int) throws -> NodeAttributes {
         var values: [String: Operators.AttributeValue] = [:]
         for attribute in node.attributes {
             switch attribute.value {
@@ -166,7 +186,7 @@ struct GraphBuilder {
             case .ints(let value): values[attribute.name] = .ints(value.map { Int($0) })
             case .floats(let value): values[attribute.name] = .floats(value)
             case .strings(let value): values[attribute.name] = .strings(value)
-            case .tensor(let value): values[attribute.name] = .tensor(computing(try value.array()))
+            case .tensor(let value): values[attribute.name] = .tensor(try array(value))
             case .graph, .graphs:
                 throw ShapeError(node.opType, "attribute '\(attribute.name)' holds a subgraph, which is not supported")
             case .reference(let name):
@@ -195,9 +215,14 @@ struct GraphBuilder {
 
 /// The dotted path of the module that an exporter recorded for a node.
 enum ScopeName {
+    /// The entry of a node's metadata that holds it.
+    static func entry(in metadata: [StringStringEntryProto]) -> StringStringEntryProto? {
+        metadata.first { $0.key == "pkg.torch.onnx.name_scopes" }
+    }
+
     /// From dynamo's metadata, or from a node name such as `/layer4/layer4.1/conv2/Conv`.
     static func of(_ node: NodeProto) -> String? {
-        if let scopes = node.metadataProps["pkg.torch.onnx.name_scopes"] {
+        if let scopes = entry(in: node.metadataProps)?.value {
             // A Python list of strings: the enclosing modules, the model itself as '', then the node.
             let parts = scopes.split(separator: "'", omittingEmptySubsequences: false)
             let names = parts.enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }

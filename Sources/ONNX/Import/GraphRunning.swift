@@ -15,14 +15,18 @@ extension Graph {
         } else {
             for (name, tensor) in tensors {
                 guard let id = known[name] else {
+                    let names = known.keys.sorted().joined(separator: ", ")
                     throw GraphError(
-                        source, "'\(name)' is no input; expected \(known.keys.sorted().joined(separator: ", "))")
+                        "'\(name)' of \(source)",
+                        "is no input; " + (names.isEmpty ? "the graph has none" : "expected \(names)"))
                 }
                 given[id] = tensor
             }
         }
         for id in inputs {
-            guard var tensor = given[id] else { throw GraphError(source, "lacks input '\(values[id].name)'") }
+            guard var tensor = given[id] else {
+                throw GraphError("input '\(values[id].name)'", "is missing in \(source)")
+            }
             // A float16 model computes in float32 here.
             if let declared = values[id].declared, declared.dtype.isFloatingPoint, tensor.dtype.isFloatingPoint {
                 tensor = tensor.converted(to: declared.dtype)
@@ -48,6 +52,10 @@ extension Graph {
         }
         guard tensor.rank == declared.dimensions.count else {
             throw GraphError(place, "expected \(declared.dimensions.count) dimensions, got shape \(tensor.shape)")
+        }
+        for (axis, dimension) in declared.dimensions.enumerated().dropFirst() {
+            guard case .fixed(let size) = dimension, tensor.shape[axis] != size else { continue }
+            throw GraphError(place, "expected \(size) along axis \(axis), got shape \(tensor.shape)")
         }
     }
 }

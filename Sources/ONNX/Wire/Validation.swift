@@ -31,7 +31,7 @@ extension ModelProto {
         var seen: Set<[String]> = []
         for function in functions {
             let owner = "function '\(function.name)'"
-            guard seen.insert([function.domain, function.name, function.overload]).inserted else {
+            guard seen.insert([standardDomain(function.domain), function.name, function.overload]).inserted else {
                 throw ONNXError(file, .invalidModel, "\(owner) is defined twice")
             }
             // A function without imports of its own uses the model's.

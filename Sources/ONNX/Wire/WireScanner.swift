@@ -40,6 +40,8 @@ struct WireScanner {
     /// Bytes that protobuf-c keeps per field while it parses a message, and that an allocation costs beyond its size.
     private static let costPerField = 40
     private static let costPerAllocation = 16
+    /// Bytes of the Swift value made of a message, and of the lists it passes through.
+    private static let costPerMessage = 250
 
     static func scan(_ bytes: UnsafeRawBufferPointer, file: String, limits: LoadLimits) throws(ONNXError) -> Result {
         var scanner = WireScanner(file: file, limits: limits, bytes: bytes)
@@ -126,7 +128,8 @@ struct WireScanner {
                     + "\(limits.nesting)")
         }
         let child = schema.messages[message]
-        try spend(child.structSize + 8 + WireScanner.costPerAllocation, at: tagRange.lowerBound)
+        let cost = child.structSize + 8 + WireScanner.costPerAllocation + WireScanner.costPerMessage
+        try spend(cost, at: tagRange.lowerBound)
         skeleton.append(contentsOf: bytes[tagRange])
         let lengthOffset = skeleton.count
         skeleton.append(contentsOf: repeatElement(0, count: WireScanner.lengthSize))
@@ -193,10 +196,16 @@ struct WireScanner {
         )
     }
 
-    /// C strings end at the first NUL; two names that differ only behind one would become equal.
+    /// C strings end at the first NUL, and what is not UTF-8 is replaced: two names that differ only there would become
+    /// equal. Documentation is not told apart by its text.
     private func checkString(_ field: WireSchema.Field, _ range: Range<Int>, at start: Int) throws(ONNXError) {
-        guard bytes[range].contains(0) else { return }
-        throw malformed("\(place())field \(field.name) (\(field.number)) at byte \(start) contains a NUL byte")
+        func refusal(_ reason: String) -> ONNXError {
+            malformed("\(place())field \(field.name) (\(field.number)) at byte \(start) \(reason)")
+        }
+        guard !bytes[range].contains(0) else { throw refusal("contains a NUL byte") }
+        guard field.name == "doc_string" || String(validating: bytes[range], as: UTF8.self) != nil else {
+            throw refusal("is not UTF-8")
+        }
     }
 
     private mutating func spend(_ cost: Int, at start: Int) throws(ONNXError) {

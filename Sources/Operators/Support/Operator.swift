@@ -24,6 +24,12 @@ public protocol Operator: Sendable {
     /// Cases that the tests run: shape rule against forward, finite differences to second order.
     static func samples() throws -> [OperatorSample]
 
+    /// Most inputs that a node may have; 1 unless `Arity.swift` says otherwise.
+    static var maximumInputs: Int { get }
+
+    /// Most outputs that a node may have; 1 unless `Arity.swift` says otherwise.
+    static var maximumOutputs: Int { get }
+
     /// Inputs that hold a layer's parameters, by the name PyTorch gives them: `[1: "weight", 2: "bias"]`.
     static var parameterInputs: [Int: String] { get }
 
@@ -66,6 +72,8 @@ extension CompositeOperator {
 
 extension Operator {
     public static var opsets: ClosedRange<Int> { 1...OperatorSet.newest }
+    public static var maximumInputs: Int { 1 }
+    public static var maximumOutputs: Int { 1 }
     public static var parameterInputs: [Int: String] { [:] }
     public static var bufferInputs: [Int: String] { [:] }
 
