@@ -205,7 +205,7 @@ struct ImageProgramBuilder {
     /// count.
     private func sliceSize(_ step: ImageProgram.Step) -> Int {
         let perImage = (step.reads + step.writes).reduce(0) { sum, value in
-            sum + ImageProgram.elements(value, imageShapes[value.id] ?? []) * 4
+            min(sum, Int.max / 2) + min(ImageProgram.elements(value, imageShapes[value.id] ?? []), Int.max / 8) * 4
         }
         var budget = ImageProgramBuilder.sliceBytes
         if case .convolution(let convolution, _, _, _) = step { budget = max(budget, 2 * convolution.packedBytes) }

@@ -44,10 +44,12 @@ extension Graph {
         return infos
     }
 
-    /// False for a shape beyond 2^36 elements, its empty axes aside: within, arithmetic on sizes cannot overflow.
+    /// False for a shape that no array of `float32` may have, its empty axes aside: within, arithmetic on sizes cannot
+    /// overflow.
     private static func isReasonable(_ shape: [Int]) -> Bool {
         guard shape.allSatisfy({ $0 >= 0 }) else { return false }
-        return checkedElementCount(shape.map { max($0, 1) }, bytesPerElement: 1).map { $0 <= 1 << 36 } ?? false
+        guard let count = checkedElementCount(shape.map { max($0, 1) }, bytesPerElement: 4) else { return false }
+        return count <= ArrayLimit.bytes / 4
     }
 
     /// The graph's first input that is not a constant: the pictures.

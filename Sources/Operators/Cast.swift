@@ -18,7 +18,11 @@ extension Op {
             [ValueInfo(target, try required(inputs, 0, "input").shape)]
         }
 
-        public func expand(_ inputs: [Tensor?]) throws -> [Tensor] { [try required(inputs, 0, "input").to(target)] }
+        public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
+            let x = try required(inputs, 0, "input")
+            try requireAllocatable(x.shape, target, Self.opType)
+            return [x.to(target)]
+        }
 
         public static func samples() throws -> [OperatorSample] {
             let x = OperatorSample.values([2, 3])

@@ -15,7 +15,7 @@ extension Op {
         }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
-            [try required(inputs, 0, "input").to(required(inputs, 1, "target_type").dtype)]
+            try Op.Cast(to: required(inputs, 1, "target_type").dtype).expand([required(inputs, 0, "input")])
         }
 
         public static func samples() throws -> [OperatorSample] {

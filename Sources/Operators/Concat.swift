@@ -35,18 +35,12 @@ extension Op {
                     throw failure(
                         "\(first.dtype) \(first.shape) and \(part.dtype) \(part.shape) differ outside of axis \(axis)")
                 }
-                shape[axis] = try sum(shape[axis], part.shape[axis])
+                shape[axis] = try sum(of: [shape[axis], part.shape[axis]])
             }
             // Shapes are put together from parts that are known before running.
             let values = parts.compactMap(\.value)
             let isShape = first.dtype == .int64 && shape.count == 1 && values.count == parts.count
             return [ValueInfo(first.dtype, shape, value: isShape ? try NDArray.concatenate(values, axis: axis) : nil)]
-        }
-
-        private func sum(_ a: Int, _ b: Int) throws -> Int {
-            let (total, overflow) = a.addingReportingOverflow(b)
-            guard !overflow else { throw failure("the result is too large along axis \(axis)") }
-            return total
         }
 
         public func forward(_ inputs: [NDArray?]) throws -> [NDArray] {

@@ -28,7 +28,10 @@ extension Op {
             guard shape.count == 4, shape[1] % (blockSize * blockSize) == 0 else {
                 throw failure("expected [N, C, H, W] with C a multiple of \(blockSize * blockSize), got \(shape)")
             }
-            return [shape[0], shape[1] / (blockSize * blockSize), shape[2] * blockSize, shape[3] * blockSize]
+            return [
+                shape[0], shape[1] / (blockSize * blockSize), try product(of: [shape[2], blockSize]),
+                try product(of: [shape[3], blockSize]),
+            ]
         }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {

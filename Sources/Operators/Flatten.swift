@@ -13,7 +13,7 @@ extension Op {
         private func target(_ shape: [Int]) throws -> [Int] {
             let split = axis < 0 ? axis + shape.count : axis
             guard (0...shape.count).contains(split) else { throw failure("axis \(axis) does not fit shape \(shape)") }
-            return [shape[..<split].reduce(1, *), shape[split...].reduce(1, *)]
+            return [try product(of: shape[..<split]), try product(of: shape[split...])]
         }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {

@@ -15,7 +15,7 @@ extension Op {
             let x = try required(inputs, 0, "data")
             let indices = try required(inputs, 1, "indices").shape
             guard let depth = indices.last, batchDims >= 0, batchDims < indices.count, depth >= 0,
-                batchDims + depth <= x.shape.count
+                batchDims <= x.shape.count, depth <= x.shape.count - batchDims
             else { throw failure("indices \(indices) do not fit \(x.shape) with \(batchDims) batch axes") }
             return [ValueInfo(x.dtype, indices.dropLast() + x.shape[(batchDims + depth)...])]
         }

@@ -31,7 +31,7 @@ extension Op {
             let weight = try slope.reshaped(aligned(slope.shape, to: x.shape))
             // The two halves of x, so that the derivative at 0 is the slope, as PyTorch's.
             let positive: Tensor = try apply(Op.Relu(), x)
-            let negative = try apply(Op.Sub(), x, positive)
+            let negative: Tensor = try apply(Clamp(min: nil, max: 0), x)
             return [try apply(Op.Add(), positive, apply(Op.Mul(), weight, negative))]
         }
 

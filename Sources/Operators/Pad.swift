@@ -62,7 +62,7 @@ extension Op {
             if pads == nil { known[1] = try constant(inputs, 1, "pads") }
             if optional(inputs, 3) != nil { known[3] = try constant(inputs, 3, "axes") }
             let (before, after, _) = try padding(x.shape.count, known)
-            let shape = x.shape.indices.map { x.shape[$0] + before[$0] + after[$0] }
+            let shape = try x.shape.indices.map { try sum(of: [x.shape[$0], before[$0], after[$0]]) }
             guard shape.allSatisfy({ $0 >= 0 }) else { throw failure("pads remove more than there is of \(x.shape)") }
             return [ValueInfo(x.dtype, shape)]
         }

@@ -34,7 +34,10 @@ private struct LogSumExpAlong: DifferentiableFunction {
     func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
         guard let x = inputs[0] else { return [] }
         let shape = reducedShape(x.shape, axes, keepDims: keepDims)
-        guard x.count > 0 else { return [.full(shape, -.infinity, dtype: x.dtype)] }
+        guard x.count > 0 else {
+            try requireAllocatable(shape, x.dtype, name)
+            return [.full(shape, -.infinity, dtype: x.dtype)]
+        }
         if !x.dtype.isFloatingPoint {
             return try forward([x.converted(to: .float64)]).map { $0.converted(to: x.dtype) }
         }

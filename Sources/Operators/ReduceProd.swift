@@ -22,7 +22,10 @@ extension Op {
             var product = try x.permuted(axes + kept)
             product = try product.reshaped([axes.reduce(1) { $0 * x.shape[$1] }] + kept.map { x.shape[$0] })
             let shape = reducedShape(x.shape, axes, keepDims: keepDims)
-            if product.shape[0] == 0 { return Tensor(NDArray.ones(shape, dtype: x.dtype)) }
+            if product.shape[0] == 0 {
+                try requireAllocatable(shape, x.dtype, Self.opType)
+                return Tensor(NDArray.ones(shape, dtype: x.dtype))
+            }
             var leftOver: Tensor?
             while product.shape[0] > 1 {
                 let (count, half) = (product.shape[0], product.shape[0] / 2)

@@ -33,7 +33,7 @@ extension Op {
             }
             let wildcards = target.indices.filter { target[$0] == -1 }
             guard wildcards.count <= 1, result.allSatisfy({ $0 >= -1 }) else { throw failure("bad shape \(target)") }
-            let count = shape.reduce(1, *)
+            let count = try product(of: shape)
             if let wildcard = wildcards.first {
                 result[wildcard] = 1
                 guard let known = checkedElementCount(result), known > 0, count % known == 0 else {

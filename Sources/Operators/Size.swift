@@ -9,7 +9,7 @@ extension Op {
         public init(_ node: NodeAttributes) throws {}
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
-            [ValueInfo(NDArray(scalar: try required(inputs, 0, "data").shape.reduce(1, *)))]
+            [ValueInfo(NDArray(scalar: try product(of: required(inputs, 0, "data").shape)))]
         }
 
         public func forward(_ inputs: [NDArray?]) throws -> [NDArray] {

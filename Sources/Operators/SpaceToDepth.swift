@@ -20,7 +20,8 @@ extension Op {
             guard shape.count == 4, shape[2] % blockSize == 0, shape[3] % blockSize == 0 else {
                 throw failure("expected [N, C, H, W] with H and W multiples of \(blockSize), got \(shape)")
             }
-            return [shape[0], shape[1] * blockSize * blockSize, shape[2] / blockSize, shape[3] / blockSize]
+            let channels = try product(of: [shape[1], blockSize, blockSize])
+            return [shape[0], channels, shape[2] / blockSize, shape[3] / blockSize]
         }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {

@@ -26,13 +26,13 @@ extension Op {
 
         private func resolved(_ given: NDArray?, size: Int) throws -> [Int] {
             if let sizes = given?.integers() ?? sizes {
-                guard sizes.allSatisfy({ 0...size ~= $0 }), sizes.reduce(0, +) == size else {
+                guard sizes.allSatisfy({ 0...size ~= $0 }), try sum(of: sizes) == size else {
                     throw failure("pieces \(sizes) do not add up to an axis of \(size)")
                 }
                 return sizes
             }
             guard 1...1 << 16 ~= outputCount else { throw failure("\(outputCount) outputs") }
-            let piece = (size + outputCount - 1) / outputCount
+            let piece = try sum(of: [size, outputCount - 1]) / outputCount
             return (0..<outputCount).map { min(piece, max(0, size - $0 * piece)) }
         }
 

@@ -21,7 +21,7 @@ extension Op {
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             let repeats = try checked(constant(inputs, 1, "repeats").integers(), rank: x.shape.count)
-            return [ValueInfo(x.dtype, zip(x.shape, repeats).map { $0 * $1 })]
+            return [ValueInfo(x.dtype, try zip(x.shape, repeats).map { try product(of: [$0, $1]) })]
         }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
@@ -30,7 +30,7 @@ extension Op {
             // An axis of size 1 before each axis, stretched, then merged with it.
             let apart = try x.reshaped(x.shape.flatMap { [1, $0] })
             let stretched = try apart.broadcast(to: zip(repeats, x.shape).flatMap { [$0, $1] })
-            return [try stretched.reshaped(zip(x.shape, repeats).map { $0 * $1 })]
+            return [try stretched.reshaped(zip(x.shape, repeats).map { try product(of: [$0, $1]) })]
         }
 
         public static func samples() throws -> [OperatorSample] {

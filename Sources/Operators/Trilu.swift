@@ -24,6 +24,7 @@ extension Op {
 
         func triangle(of x: Tensor, diagonal: Int) throws -> Tensor {
             guard x.rank >= 2 else { throw failure("expected matrices, got \(x.shape)") }
+            if x.count == 0 { return x }
             let (rows, columns) = (x.shape[x.rank - 2], x.shape[x.rank - 1])
             let mask = (0..<rows).flatMap { row in
                 // Differences of the positions: k itself may be any number.

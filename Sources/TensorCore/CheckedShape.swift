@@ -1,5 +1,7 @@
 /// Number of elements of a shape that comes from untrusted data, or nil when no array can have it: a dimension is negative,
-/// or the non-zero dimensions times `bytesPerElement` overflow (strides must be computable even for empty arrays).
+/// or the non-zero dimensions times `bytesPerElement` are beyond 2^47 bytes, all that a process can address.
+///
+/// Within, strides can be computed and a few sizes multiplied or added without overflow, for empty arrays too.
 public func checkedElementCount(_ shape: [Int], bytesPerElement: Int = 8) -> Int? {
     var nonZero = bytesPerElement
     var isEmpty = false
@@ -10,7 +12,7 @@ public func checkedElementCount(_ shape: [Int], bytesPerElement: Int = 8) -> Int
             continue
         }
         let (product, overflow) = nonZero.multipliedReportingOverflow(by: dimension)
-        guard !overflow else { return nil }
+        guard !overflow, product <= 1 << 47 else { return nil }
         nonZero = product
     }
     return isEmpty ? 0 : nonZero / bytesPerElement

@@ -21,10 +21,10 @@ public func convolution(
     if let residual, residual.shape != outputShape {
         throw ShapeError("Conv", "expected residual \(outputShape), got \(residual.shape)")
     }
-    try requireAllocatable(outputShape, x.dtype, "Conv")
+    var result = try NDArray(result: outputShape, x.dtype, "Conv")
+    if result.count == 0 { return result }
     var shape = try geometry.kernelShape(input: x.shape, weight: w.shape)
     let threads = Int32(Parallel.threadCount)
-    var result = NDArray(uninitialized: outputShape, dtype: x.dtype)
     withEpilogue(bias: bias, residual: residual, activation: activation) { epilogue in
         if x.dtype == .float32 {
             Scratch.withBytes(ft_conv_forward_workspace_f32(&shape, threads)) { scratch in
@@ -53,12 +53,18 @@ public func convolution(
 public func convolutionInputGradient(
     _ gradOutput: NDArray, _ w: NDArray, inputShape: [Int], geometry: ConvolutionGeometry
 ) throws -> NDArray {
-    try requireAllocatable(inputShape, w.dtype, "Conv")
     try requireGradient(gradOutput, shapedAs: geometry.outputShape(input: inputShape, weight: w.shape))
     try requireOneType([gradOutput, w])
+    // The kernel of float32 packs weights for each phase of the strides, of which there may be more than elements.
+    if w.dtype == .float32, geometry.stride.contains(where: { $0 > 256 }) {
+        return try convolutionInputGradient(
+            gradOutput.converted(to: .float64), w.converted(to: .float64), inputShape: inputShape, geometry: geometry
+        ).converted(to: .float32)
+    }
+    var result = try NDArray(result: inputShape, w.dtype, "Conv")
+    if result.count == 0 { return result }
     var shape = try geometry.kernelShape(input: inputShape, weight: w.shape)
     let threads = Int32(Parallel.threadCount)
-    var result = NDArray(uninitialized: inputShape, dtype: w.dtype)
     if w.dtype == .float32 {
         Scratch.withBytes(ft_conv_grad_input_workspace_f32(&shape, threads)) { scratch in
             withPointers(gradOutput, w, &result, as: Float.self) {
@@ -87,9 +93,9 @@ public func convolutionWeightGradient(
 ) throws -> NDArray {
     try requireGradient(gradOutput, shapedAs: geometry.outputShape(input: x.shape, weight: weightShape))
     try requireOneType([x, gradOutput])
+    var result = try NDArray(result: weightShape, x.dtype, "Conv")
     var shape = try geometry.kernelShape(input: x.shape, weight: weightShape)
     let threads = Int32(Parallel.threadCount)
-    var result = NDArray(uninitialized: weightShape, dtype: x.dtype)
     if x.dtype == .float32 {
         Scratch.withBytes(ft_conv_grad_weight_workspace_f32(&shape, threads)) { scratch in
             withPointers(x, gradOutput, &result, as: Float.self) {

@@ -52,7 +52,8 @@ public struct ConvolutionGeometry: Sendable, Hashable {
         guard (stride + dilation + [groups]).allSatisfy(positive.contains),
             (paddingBefore + paddingAfter).allSatisfy({ $0 == 0 || positive.contains($0) })
         else { throw fail("stride, dilation and groups must be positive and padding not negative, got \(self)") }
-        guard input[1] == weight[1] * groups, weight[0] % groups == 0 else {
+        let (channels, tooMany) = weight[1].multipliedReportingOverflow(by: groups)
+        guard !tooMany, input[1] == channels, channels > 0, weight[0] > 0, weight[0] % groups == 0 else {
             throw fail("\(input[1]) input channels in \(groups) groups do not fit w \(weight) [M, C / groups, kernel]")
         }
         var output = [input[0], weight[0]]

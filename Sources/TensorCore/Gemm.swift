@@ -24,8 +24,7 @@ public func gemm(
         let types = [a, b, c].compactMap { $0?.dtype.description }.joined(separator: ", ")
         throw ShapeError("Gemm", "expected operands of one type, got \(types)")
     }
-    try requireAllocatable([m, n], a.dtype, "Gemm")
-    var result = NDArray(uninitialized: [m, n], dtype: a.dtype)
+    var result = try NDArray(result: [m, n], a.dtype, "Gemm")
     let scale = try c.map { try broadcastRows(of: $0, into: &result) } == nil ? 0 : beta
     switch a.dtype {
     case .float32:

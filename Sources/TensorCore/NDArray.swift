@@ -25,7 +25,11 @@ public struct NDArray: Sendable {
 
     /// Memory whose content is undefined until written.
     public init(uninitialized shape: [Int], dtype: DType) {
-        let count = elementCount(shape)
+        self.init(uninitialized: shape, count: elementCount(shape), dtype: dtype)
+    }
+
+    /// As `init(uninitialized:dtype:)` where the product of `shape` is known to be `count`.
+    init(uninitialized shape: [Int], count: Int, dtype: DType) {
         self.dtype = dtype
         self.shape = shape
         self.count = count
@@ -42,12 +46,15 @@ public struct NDArray: Sendable {
 /// Product of the dimensions; 1 for `[]`.
 @inlinable public func elementCount(_ shape: [Int]) -> Int {
     var count = 1
+    var overflows = false
     for dimension in shape {
         precondition(dimension >= 0, "negative dimension in shape")
         let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
-        precondition(!overflow, "shape has too many elements")
+        overflows = overflows || overflow
         count = product
     }
+    // An empty axis makes 0 of any other sizes.
+    precondition(!overflows || shape.contains(0), "shape has too many elements")
     return count
 }
 

@@ -104,7 +104,7 @@ public struct PackedConvolution: Sendable {
         guard x.dtype == .float32, x.rank == inputShape.count, x.shape.dropFirst() == inputShape.dropFirst() else {
             throw ShapeError("Conv", "expected float32 \(inputShape) with any batch size, got \(x.dtype) \(x.shape)")
         }
-        var result = NDArray(uninitialized: [x.shape[0]] + outputShape.dropFirst(), dtype: .float32)
+        var result = try NDArray(result: [x.shape[0]] + outputShape.dropFirst(), .float32, "Conv")
         if let residual, residual.shape != result.shape || residual.dtype != .float32 {
             throw ShapeError("Conv", "expected residual \(result.shape), got \(residual.shape)")
         }

@@ -38,7 +38,7 @@ extension Op {
         private func layout(_ shape: [Int]) throws -> [Int] {
             guard !shape.isEmpty else { throw failure("expected x [N, C, ...], got a scalar") }
             if shape.count == 1 { return [shape[0], 1] }
-            return isSpatial ? shape : [shape[0], shape.dropFirst().reduce(1, *)]
+            return try isSpatial ? shape : [shape[0], product(of: shape.dropFirst())]
         }
 
         private static let names = ["scale", "B", "mean", "var"]
@@ -47,7 +47,7 @@ extension Op {
             let x = try required(inputs, 0, "X")
             let channels = try layout(x.shape)[1]
             for (index, name) in Self.names.enumerated() {
-                let count = try required(inputs, index + 1, name).shape.reduce(1, *)
+                let count = try product(of: required(inputs, index + 1, name).shape)
                 guard count == channels else {
                     throw failure("expected \(channels) numbers in '\(name)', got \(count)")
                 }

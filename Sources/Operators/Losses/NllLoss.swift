@@ -40,12 +40,15 @@ struct NllLoss: DifferentiableFunction {
         /// Positions per sample.
         let inner: Int
         let labels: [Int]
-        let weights: [Double]
+        /// One per class; nil stands for ones.
+        let weights: [Double]?
         /// What the loss is divided by.
         let divisor: Double
 
         /// Offset of class 0 of position `index` of the flattened labels.
         func base(_ index: Int) -> Int { index / inner * classes * inner + index % inner }
+
+        func weight(_ label: Int) -> Double { weights?[label] ?? 1 }
     }
 
     func plan(_ shape: [Int]) throws -> Plan {
@@ -58,7 +61,7 @@ struct NllLoss: DifferentiableFunction {
         }
         guard labels.dtype.isInteger else { throw fail("labels must be integers, got \(labels.dtype)") }
         if let weight, weight.shape != [classes] { throw fail("expected weight [\(classes)], got \(weight.shape)") }
-        let weights = weight?.doubles() ?? [Double](repeating: 1, count: classes)
+        let weights = weight?.doubles()
         var checked = labels.integers()
         var total = 0.0
         for (index, label) in checked.enumerated() {
@@ -69,7 +72,7 @@ struct NllLoss: DifferentiableFunction {
             guard label >= 0 && label < classes else {
                 throw fail("label \(label) of sample \(index) is outside of 0..<\(classes)")
             }
-            total += weights[label]
+            total += weights?[label] ?? 1
         }
         let inner = isSingle ? 1 : max(1, shape.dropFirst(2).reduce(1, *))
         return Plan(
@@ -84,9 +87,9 @@ struct NllLoss: DifferentiableFunction {
         x.withElements(as: T.self) { x in
             for (index, label) in plan.labels.enumerated() where label >= 0 {
                 let base = plan.base(index)
-                var loss = (1 - labelSmoothing) * plan.weights[label] * Double(x[base + label * plan.inner])
+                var loss = (1 - labelSmoothing) * plan.weight(label) * Double(x[base + label * plan.inner])
                 if labelSmoothing != 0 {
-                    for c in 0..<plan.classes { loss += smooth * plan.weights[c] * Double(x[base + c * plan.inner]) }
+                    for c in 0..<plan.classes { loss += smooth * plan.weight(c) * Double(x[base + c * plan.inner]) }
                 }
                 losses[index] = -loss
             }
@@ -124,10 +127,10 @@ struct NllLossGradient: DifferentiableFunction {
                     let scale = -Double(g[loss.reduction == .none ? index : 0]) / plan.divisor
                     if loss.labelSmoothing != 0 {
                         for c in 0..<plan.classes {
-                            result[base + c * plan.inner] = T(scale * smooth * plan.weights[c])
+                            result[base + c * plan.inner] = T(scale * smooth * plan.weight(c))
                         }
                     }
-                    result[base + label * plan.inner] += T(scale * (1 - loss.labelSmoothing) * plan.weights[label])
+                    result[base + label * plan.inner] += T(scale * (1 - loss.labelSmoothing) * plan.weight(label))
                 }
             }
         }

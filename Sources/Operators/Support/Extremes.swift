@@ -24,7 +24,9 @@ struct ExtremeAlong: DifferentiableFunction {
             ? (isLargest ? -Double.infinity : .infinity)
             : (isLargest ? -Double.greatestFiniteMagnitude : .greatestFiniteMagnitude)
         let bounded = x.dtype == .bool ? (isLargest ? 0 : 1) : value
-        return .full(reducedShape(x.shape, axes, keepDims: keepDims), bounded, dtype: x.dtype)
+        let shape = reducedShape(x.shape, axes, keepDims: keepDims)
+        try requireAllocatable(shape, x.dtype, name)
+        return .full(shape, bounded, dtype: x.dtype)
     }
 
     func saved(for needs: IndexSet64) -> SavedValues { SavedValues(inputs: 0, outputs: 0) }

@@ -49,7 +49,13 @@ struct WindowAttributes: Sendable, Hashable {
             throw ShapeError(
                 operation, "kernel \(kernelShape ?? kernel) does not fit weights of kernel \(kernel) over \(spatial)")
         }
-        _ = try each(kernel, "kernel_shape", default: 1, length: rank)
+        guard spatial.allSatisfy({ $0 >= 0 && $0 <= Int(Int32.max) }) else {
+            throw ShapeError(operation, "an axis of \(spatial) is too long")
+        }
+        // A window may cover a whole picture; the number of its elements stays within 31 bits.
+        guard kernel.allSatisfy({ $0 > 0 }), let volume = checkedElementCount(kernel, bytesPerElement: 1),
+            volume <= Int(Int32.max)
+        else { throw ShapeError(operation, "attribute 'kernel_shape' is out of range: \(kernel)") }
         let strides = try each(strides, "strides", default: 1, length: rank)
         let dilations = try each(dilations, "dilations", default: 1, length: rank)
         var begin = [Int](repeating: 0, count: rank)

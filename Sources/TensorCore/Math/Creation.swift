@@ -11,7 +11,9 @@ extension NDArray {
         }
         let length = Swift.max(0, ((end - start) / step).rounded(.up))
         guard length < 0x1p28 else { throw ShapeError("Range", "\(length) elements are too many") }
-        let values = NDArray((0..<Int(length)).map { start + Double($0) * step })
+        let values = try produce([Int(length)], .float64, "Range") { output in
+            for index in 0..<Int(length) { output.doubles[index] = start + Double(index) * step }
+        }
         return values.converted(to: dtype)
     }
 
@@ -23,7 +25,7 @@ extension NDArray {
         try requireAllocatable([rows, columns], dtype, "EyeLike")
         var values = [UInt8](repeating: 0, count: rows * columns)
         // Differences of positions only: the offset may be any number.
-        for row in 0..<rows where offset >= -row && offset < columns - row {
+        for row in 0..<(columns == 0 ? 0 : rows) where offset >= -row && offset < columns - row {
             values[row * columns + row + offset] = 1
         }
         return NDArray(values, shape: [rows, columns]).converted(to: dtype)

@@ -132,10 +132,9 @@ extension NDArray {
         guard let inner = broadcastShape(a.shape, b.shape), let shape = broadcastShape(condition.shape, inner) else {
             throw ShapeError("Where", "shapes \(condition.shape), \(a.shape) and \(b.shape) do not broadcast")
         }
-        try requireAllocatable(shape, a.dtype, "Where")
         let size = Int32(a.dtype.size)
-        let layout = try ft_layout(broadcasting: condition, a, b, to: shape, "Where")
-        return produce(shape, a.dtype) { output in
+        return try produce(shape, a.dtype, "Where") { output in
+            let layout = try ft_layout(broadcasting: condition, a, b, to: shape, "Where")
             guard !shape.contains(0) else { return }
             condition.read { condition in
                 a.read { a in
@@ -220,9 +219,8 @@ extension NDArray {
         guard let shape = broadcastShape(a.shape, b.shape) else {
             throw ShapeError(operation(), "shapes \(a.shape) and \(b.shape) do not broadcast")
         }
-        try requireAllocatable(shape, a.dtype, operation())
-        let layout = try ft_layout(broadcasting: a, b, to: shape, operation())
-        return produce(shape, result) { output in
+        return try produce(shape, result, operation()) { output in
+            let layout = try ft_layout(broadcasting: a, b, to: shape, operation())
             guard !shape.contains(0) else { return }
             a.read { x in
                 b.read { y in

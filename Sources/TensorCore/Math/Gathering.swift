@@ -10,7 +10,7 @@ extension NDArray {
         let positions = try checkedIndices(indices, size: shape[axis], "Gather")
         let target = shape[..<axis] + indices.shape + shape[(axis + 1)...]
         try requireAllocatable(Array(target), dtype, "Gather")
-        return takingSlices(positions, axis: axis).reshaped(Array(target))
+        return try takingSlices(positions, axis: axis, "Gather").reshaped(Array(target))
     }
 
     /// The adjoint of `gathered`: zeros of `inputShape` with the slices of `gradOutput` added at `indices`.
@@ -33,8 +33,7 @@ extension NDArray {
     /// Shape: `indices.shape[..<-1] + shape[(batchDims + indices.shape[-1])...]`.
     public func gatheredND(_ indices: NDArray, batchDims: Int = 0) throws -> NDArray {
         let plan = try IndexTuples(indices, dataShape: shape, batchDims: batchDims, "GatherND")
-        try requireAllocatable(plan.outputShape, dtype, "GatherND")
-        return takingSlices(plan.offsets, length: plan.sliceLength, shape: plan.outputShape)
+        return try takingSlices(plan.offsets, length: plan.sliceLength, shape: plan.outputShape, "GatherND")
     }
 
     /// The adjoint of `gatheredND`: zeros of `inputShape` with the slices of `gradOutput` added at `indices`.
@@ -52,7 +51,7 @@ extension NDArray {
     /// y[i, j, ...] = x[indices[i, j, ...], j, ...] for axis 0, and so on. ONNX GatherElements, `torch.gather`.
     public func gatherElements(_ indices: NDArray, axis: Int) throws -> NDArray {
         let offsets = try elementOffsets(indices, axis: axis, dataShape: shape, "GatherElements")
-        return takingSlices(offsets, length: 1, shape: indices.shape)
+        return try takingSlices(offsets, length: 1, shape: indices.shape, "GatherElements")
     }
 
     /// The adjoint of `gatherElements`: zeros of `inputShape` with every element of `gradOutput` added at its index.
@@ -93,12 +92,12 @@ extension NDArray {
 
 extension NDArray {
     /// Slices at `positions`, all inside, along `axis`.
-    func takingSlices(_ positions: [Int64], axis: Int) -> NDArray {
+    func takingSlices(_ positions: [Int64], axis: Int, _ operation: String) throws -> NDArray {
         let (outer, size, inner) = (product(shape[..<axis]), shape[axis], product(shape[(axis + 1)...]))
         var target = shape
         target[axis] = positions.count
         let offsets = positions.map { $0 * Int64(inner) }
-        return NDArray.produce(target, dtype) { output in
+        return try NDArray.produce(target, dtype, operation) { output in
             guard inner > 0, !offsets.isEmpty else { return }
             read { input in
                 let (from, to) = (size * inner * dtype.size, offsets.count * inner * dtype.size)
@@ -140,8 +139,8 @@ extension NDArray {
     }
 
     /// Slices of `length` elements at `offsets`; negative offsets give zeros.
-    func takingSlices(_ offsets: [Int64], length: Int, shape: [Int]) -> NDArray {
-        NDArray.produce(shape, dtype) { output in
+    func takingSlices(_ offsets: [Int64], length: Int, shape: [Int], _ operation: String) throws -> NDArray {
+        try NDArray.produce(shape, dtype, operation) { output in
             guard length > 0 else { return }
             read { input in
                 parallelRange(offsets.count, grain: grain(elementsPerUnit: length)) { begin, end in

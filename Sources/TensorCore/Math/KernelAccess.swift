@@ -1,11 +1,5 @@
 import CKernels
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 extension DType {
     /// The same type's number in the C kernels; a test holds the two lists together.
     @inline(__always) var kernel: ft_dtype { ft_dtype(rawValue: UInt32(rawValue)) }
@@ -45,7 +39,7 @@ private func parallelPieces(_ length: Int, _ grain: Int, _ body: (Int, Int) -> V
 func grain(elementsPerUnit elements: Int) -> Int { max(1, serialElements / max(1, elements)) }
 
 extension NDArray {
-    /// A new array whose elements `body` writes through the pointer.
+    /// A new array that is no larger than an operand, whose elements `body` writes through the pointer.
     @inline(__always)
     static func produce(
         _ shape: [Int], _ dtype: DType, _ body: (UnsafeMutableRawPointer) throws -> Void
@@ -84,27 +78,6 @@ extension UnsafeMutableRawPointer {
     @inline(__always) var floats: UnsafeMutablePointer<Float> { assumingMemoryBound(to: Float.self) }
     @inline(__always) var doubles: UnsafeMutablePointer<Double> { assumingMemoryBound(to: Double.self) }
     @inline(__always) var int64s: UnsafeMutablePointer<Int64> { assumingMemoryBound(to: Int64.self) }
-}
-
-/// Bytes of the largest array that operators make: a quarter of the machine's memory.
-private let largestArray = max(1 << 30, min(1 << 35, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 4))
-
-/// Throws unless an array of `shape` can exist: no negative dimension, and not larger than `largestArray` even if it has no
-/// elements, so that products of some of its dimensions can be computed.
-func requireAllocatable(
-    _ shape: [Int], _ dtype: DType, _ operation: @autoclosure () -> String
-) throws {
-    var bytes = dtype.size
-    for dimension in shape where dimension != 0 {
-        guard dimension > 0 else { throw ShapeError(operation(), "shape \(shape) has a negative dimension") }
-        let (product, overflow) = bytes.multipliedReportingOverflow(by: dimension)
-        guard !overflow, product <= largestArray else {
-            throw ShapeError(
-                operation(),
-                "an array of shape \(shape) is larger than \(largestArray >> 20) MB, a quarter of the memory")
-        }
-        bytes = product
-    }
 }
 
 /// Product of dimensions; 1 for none.

@@ -17,9 +17,8 @@ extension NDArray {
         let layout = try RowLayout(self, axis: axis, operation)
         let scale = try layout.expanded(scale, self, operation)
         let bias = try bias.map { try layout.expanded($0, self, operation) }
-        try requireAllocatable(layout.statisticsShape, dtype, operation)
-        let mean = NDArray(uninitialized: layout.statisticsShape, dtype: dtype)
-        let inverse = NDArray(uninitialized: layout.statisticsShape, dtype: dtype)
+        let mean = try NDArray(result: layout.statisticsShape, dtype, operation)
+        let inverse = try NDArray(result: layout.statisticsShape, dtype, operation)
         let output = NDArray.produce(shape, dtype) { output in
             withExtendedLifetime((self, scale, bias, mean, inverse)) {
                 let (x, scale, bias) = (read { $0 }, scale.read { $0 }, bias?.read { $0 })

@@ -19,10 +19,13 @@ extension NDArray {
             }
         }
         let product = try MatrixProduct(a, b, transposeA, transposeB)
-        try requireAllocatable(product.shape, a.dtype, "MatMul")
-        if product.depth == 0 { return NDArray.zeros(product.shape, dtype: a.dtype) }
-        return produce(product.shape, a.dtype) { output in
+        return try produce(product.shape, a.dtype, "MatMul") { output in
             guard !product.shape.contains(0) else { return }
+            if product.depth == 0 {
+                // All-zero bytes are the number zero in every element type.
+                output.initializeMemory(as: UInt8.self, repeating: 0, count: elementCount(product.shape) * a.dtype.size)
+                return
+            }
             a.read { a in b.read { b in product.run(a, b, output) } }
         }
     }
@@ -53,6 +56,7 @@ private struct MatrixProduct {
         dtype = a.dtype
         shape = outer + [m, n]
         depth = k
+        try requireAllocatable(shape, dtype, "MatMul")
         self.transposeA = transposeA
         self.transposeB = transposeB
         columns = n
@@ -61,20 +65,24 @@ private struct MatrixProduct {
             rows = product(outer) * m
             batch = 1
             (aMatrices, bMatrices) = ([0], [0])
+        } else if k == 0 || shape.contains(0) {
+            // Nothing is multiplied, however many matrices there are.
+            (rows, batch) = (m, 0)
+            (aMatrices, bMatrices) = ([], [])
         } else {
             rows = m
             batch = product(outer)
-            aMatrices = MatrixProduct.matrices(Array(a.shape.dropLast(2)), outer)
-            bMatrices = MatrixProduct.matrices(Array(b.shape.dropLast(2)), outer)
+            aMatrices = try MatrixProduct.matrices(Array(a.shape.dropLast(2)), outer)
+            bMatrices = try MatrixProduct.matrices(Array(b.shape.dropLast(2)), outer)
         }
     }
 
     /// Which matrix of an operand with batch axes `shape` each element of the batch `outer` reads.
-    private static func matrices(_ shape: [Int], _ outer: [Int]) -> [Int] {
+    private static func matrices(_ shape: [Int], _ outer: [Int]) throws -> [Int] {
         if shape == outer { return Array(0..<product(outer)) }
         let indices = NDArray((0..<product(shape)).map { Int64($0) }, shape: shape)
         let strides = broadcastStrides(shape, to: outer)
-        return indices.gatheringStrided(outer, strides).integers()
+        return try indices.gatheringStrided(outer, strides, "MatMul").integers()
     }
 
     private static func misfit(_ a: NDArray, _ b: NDArray, _ transposeA: Bool, _ transposeB: Bool) -> ShapeError {

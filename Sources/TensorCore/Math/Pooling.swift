@@ -40,12 +40,12 @@ public struct PoolGeometry: Sendable, Hashable {
         }
         let limit = 1 << 31
         guard (kernelShape + strides + dilations).allSatisfy({ $0 > 0 && $0 < limit }),
-            (padsBegin + padsEnd).allSatisfy({ $0 >= 0 && $0 < limit })
+            (padsBegin + padsEnd + input).allSatisfy({ $0 >= 0 && $0 < limit })
         else {
             throw ShapeError(
                 "Pool",
-                "expected positive kernel, strides and dilations and pads of at least 0, got \(kernelShape), "
-                    + "\(strides), \(dilations), \(padsBegin), \(padsEnd)")
+                "expected positive kernel, strides and dilations and pads of at least 0, all below 2^31, got "
+                    + "\(kernelShape), \(strides), \(dilations), \(padsBegin), \(padsEnd) for \(input)")
         }
         return try input.prefix(2)
             + kernelShape.indices.map { axis in
@@ -60,6 +60,9 @@ public struct PoolGeometry: Sendable, Hashable {
                 return windows
             }
     }
+
+    /// Elements of a window.
+    fileprivate var windowSize: Int { kernelShape.reduce(1, saturatingProduct) }
 
     /// The windows for C; `outputShape` has been checked.
     fileprivate func kernelGeometry(_ input: [Int], _ output: [Int]) -> ft_pool_geometry {
@@ -89,19 +92,18 @@ extension NDArray {
             return (output.converted(to: dtype), indices)
         }
         try requireFloat(self, "MaxPool")
-        try requireAllocatable(target, .int64, "MaxPool")
         guard !wantsIndices || product(shape.dropFirst(2)) <= Int(Int32.max) else {
             throw ShapeError("MaxPool", "planes of \(shape) are too large to number their elements")
         }
-        let positions = wantsIndices ? NDArray(uninitialized: target, dtype: .int32) : nil
+        let positions = try wantsIndices ? NDArray(result: target, .int32, "MaxPool") : nil
         var windows = geometry.kernelGeometry(shape, target)
-        let output = NDArray.produce(target, dtype) { output in
+        let output = try NDArray.produce(target, dtype, "MaxPool") { output in
             guard !target.contains(0) else { return }
             let places = positions?.storage.pointer.assumingMemoryBound(to: Int32.self)
             read { x in
                 withUnsafePointer(to: &windows) { windows in
                     let planes = shape[0] * shape[1]
-                    let work = product(target.dropFirst(2)) * product(geometry.kernelShape)
+                    let work = saturatingProduct(product(target.dropFirst(2)), geometry.windowSize)
                     parallelRange(planes, grain: grain(elementsPerUnit: work)) { begin, end in
                         if dtype == .float32 {
                             ft_max_pool_f32(windows, x.floats, output.floats, places, begin, end)
@@ -129,7 +131,6 @@ extension NDArray {
             return try gradOutput.throughFloat32 { try maxPoolGradient($0, indices: indices, inputShape: inputShape) }
         }
         try requireFloat(gradOutput, "MaxPool gradient")
-        try requireAllocatable(inputShape, gradOutput.dtype, "MaxPool gradient")
         return try planes.produce(inputShape, gradOutput) { places, g, output, stray, begin, end in
             if gradOutput.dtype == .float32 {
                 ft_max_pool_gradient_f32(
@@ -163,6 +164,7 @@ extension NDArray {
     /// column-major order within a plane.
     public static func onnxPoolIndices(_ indices: NDArray, inputShape: [Int], storageOrder: Int = 0) throws -> NDArray {
         let planes = try PoolPlanes(indices, inputShape, "MaxPool indices")
+        try requireAllocatable(indices.shape, .int64, "MaxPool indices")
         let spatial = Array(inputShape.dropFirst(2))
         let positions = indices.elements(as: Int32.self).enumerated().map { index, place -> Int64 in
             guard place >= 0 else { return -1 }
@@ -187,13 +189,12 @@ extension NDArray {
         let target = try geometry.outputShape(shape)
         if dtype.isHalf { return try throughFloat32 { try $0.averagePooled(geometry) } }
         try requireFloat(self, "AveragePool")
-        try requireAllocatable(target, dtype, "AveragePool")
         var windows = geometry.kernelGeometry(shape, target)
-        return NDArray.produce(target, dtype) { output in
+        return try NDArray.produce(target, dtype, "AveragePool") { output in
             guard !target.contains(0) else { return }
             read { x in
                 withUnsafePointer(to: &windows) { windows in
-                    let work = product(target.dropFirst(2)) * product(geometry.kernelShape)
+                    let work = saturatingProduct(product(target.dropFirst(2)), geometry.windowSize)
                     parallelRange(shape[0] * shape[1], grain: grain(elementsPerUnit: work)) { begin, end in
                         if dtype == .float32 {
                             ft_average_pool_f32(windows, x.floats, output.floats, begin, end)
@@ -211,17 +212,16 @@ extension NDArray {
         _ gradOutput: NDArray, inputShape: [Int], _ geometry: PoolGeometry
     ) throws -> NDArray {
         try requireFloat(gradOutput, "AveragePool gradient")
-        try requireAllocatable(inputShape, gradOutput.dtype, "AveragePool gradient")
         let expected = try geometry.outputShape(inputShape)
         guard gradOutput.shape == expected else {
             throw ShapeError("AveragePool gradient", "expected shape \(expected), got \(gradOutput.shape)")
         }
         var windows = geometry.kernelGeometry(inputShape, expected)
-        return produce(inputShape, gradOutput.dtype) { output in
+        return try produce(inputShape, gradOutput.dtype, "AveragePool gradient") { output in
             guard !inputShape.contains(0) else { return }
             gradOutput.read { g in
                 withUnsafePointer(to: &windows) { windows in
-                    let work = product(expected.dropFirst(2)) * product(geometry.kernelShape)
+                    let work = saturatingProduct(product(expected.dropFirst(2)), geometry.windowSize)
                     let planes = inputShape[0] * inputShape[1]
                     parallelRange(planes, grain: grain(elementsPerUnit: work)) { begin, end in
                         if gradOutput.dtype == .float32 {
@@ -264,7 +264,7 @@ private struct PoolPlanes {
         ) -> Void
     ) throws -> NDArray {
         var stray: Int32 = 0
-        let result = NDArray.produce(shape, source.dtype) { output in
+        let result = try NDArray.produce(shape, source.dtype, operation) { output in
             indices.read { places in
                 source.read { source in
                     withUnsafeMutablePointer(to: &stray) { stray in

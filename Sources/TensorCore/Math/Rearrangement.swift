@@ -12,7 +12,7 @@ extension NDArray {
         let moved = permutation.lazy.filter { shape[$0] != 1 }
         if zip(moved, moved.dropFirst()).allSatisfy({ $0 < $1 }) { return reshaped(target) }
         let strides = contiguousStrides(shape)
-        return gatheringStrided(target, permutation.map { strides[$0] })
+        return try gatheringStrided(target, permutation.map { strides[$0] }, "Transpose")
     }
 
     /// Repeats axes of size 1, and adds axes in front, up to `target`. ONNX Expand but for its two-way rule.
@@ -20,16 +20,17 @@ extension NDArray {
     /// - Throws: `ShapeError` when this shape does not broadcast to exactly `target`.
     public func broadcast(to target: [Int]) throws -> NDArray {
         if target == shape { return self }
-        try requireAllocatable(target, dtype, "Expand")
         guard broadcastShape(shape, target) == target else {
             throw ShapeError("Expand", "shape \(shape) does not broadcast to \(target)")
         }
-        return gatheringStrided(target, broadcastStrides(shape, to: target))
+        return try gatheringStrided(target, broadcastStrides(shape, to: target), "Expand")
     }
 
     /// A new contiguous array read from this one by `strides`, from element `offset` on.
-    func gatheringStrided(_ target: [Int], offset: Int = 0, _ strides: [Int]) -> NDArray {
-        NDArray.produce(target, dtype) { output in
+    func gatheringStrided(
+        _ target: [Int], offset: Int = 0, _ strides: [Int], _ operation: String
+    ) throws -> NDArray {
+        try NDArray.produce(target, dtype, operation) { output in
             read { input in
                 copyStrided(
                     target, size: dtype.size, from: input + offset * dtype.size, strides, to: output,
@@ -59,9 +60,8 @@ extension NDArray {
             shape[axis] = sum
         }
         if arrays.count == 1 { return first }
-        try requireAllocatable(shape, first.dtype, "Concat")
-        let targetStrides = contiguousStrides(shape)
-        return produce(shape, first.dtype) { output in
+        return try produce(shape, first.dtype, "Concat") { output in
+            let targetStrides = contiguousStrides(shape)
             var position = 0
             for array in arrays {
                 array.read {
@@ -77,11 +77,14 @@ extension NDArray {
     /// Cuts `axis` into pieces of `sizes`, which add up to it. Pieces along the first axis share storage. ONNX Split.
     public func split(sizes: [Int], axis: Int) throws -> [NDArray] {
         let axis = try requireAxis(axis, rank: rank, "Split")
-        guard sizes.allSatisfy({ $0 >= 0 && $0 <= shape[axis] }), sizes.reduce(0, +) == shape[axis] else {
+        // The sum stops growing beyond the axis, so that it cannot overflow.
+        guard sizes.allSatisfy({ $0 >= 0 && $0 <= shape[axis] }),
+            sizes.reduce(0, { $0 > shape[axis] ? $0 : $0 + $1 }) == shape[axis]
+        else {
             throw ShapeError("Split", "pieces \(sizes) do not add up to \(shape[axis]), axis \(axis) of \(shape)")
         }
         var start = 0
-        return sizes.map { size in
+        return try sizes.map { size in
             defer { start += size }
             if product(shape[..<axis]) == 1 && count > 0 {
                 let inner = product(shape[(axis + 1)...])
@@ -91,7 +94,7 @@ extension NDArray {
             }
             let target = shape.indices.map { $0 == axis ? size : shape[$0] }
             let strides = contiguousStrides(shape)
-            return gatheringStrided(target, offset: start * strides[axis], strides)
+            return try gatheringStrided(target, offset: start * strides[axis], strides, "Split")
         }
     }
 }

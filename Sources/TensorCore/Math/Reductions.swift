@@ -65,7 +65,7 @@ extension NDArray {
         let result = reducedShape(shape, [axis], keepDims: keepDims)
         guard shape[axis] > 0 || result.contains(0) else { throw ShapeError(operation, "axis \(axis) is empty") }
         let (outer, length, inner) = (product(shape[..<axis]), shape[axis], product(shape[(axis + 1)...]))
-        return NDArray.produce(result, .int64) { output in
+        return try NDArray.produce(result, .int64, operation) { output in
             guard length > 0 && inner > 0 else { return }
             read { input in
                 parallelRange(outer, grain: grain(elementsPerUnit: length * inner)) { begin, end in
@@ -100,10 +100,10 @@ extension NDArray {
             let values = try converted(to: wider).reduced(operation, reduction, axes, keepDims, isMean: isMean)
             return dtype == .bool ? values : values.converted(to: dtype)
         }
+        try requireAllocatable(result, dtype, operation)
         let length = axes.reduce(1) { $0 * shape[$1] }
         let outputCount = elementCount(result)
         if length == 0 && outputCount > 0 {
-            try requireAllocatable(result, dtype, operation)
             switch reduction {
             case FT_REDUCE_MAX, FT_REDUCE_MIN:
                 throw ShapeError(operation, "no elements to reduce, shape is \(shape), axes are \(axes)")

@@ -20,6 +20,9 @@ private struct SliceGeometry {
         guard starts.count == ends.count, starts.count == axes.count, starts.count == steps.count else {
             throw ShapeError("Slice", "expected equally many starts, ends, axes and steps")
         }
+        guard checkedElementCount(shape, bytesPerElement: 1) != nil else {
+            throw ShapeError("Slice", "an array of shape \(shape) is too large")
+        }
         self.shape = shape
         self.strides = contiguousStrides(shape)
         var seen: Set<Int> = []
@@ -58,7 +61,7 @@ extension NDArray {
                 storage: storage, byteOffset: byteOffset + geometry.offset * dtype.size, shape: geometry.shape,
                 dtype: dtype)
         }
-        return gatheringStrided(geometry.shape, offset: geometry.offset, geometry.strides)
+        return try gatheringStrided(geometry.shape, offset: geometry.offset, geometry.strides, "Slice")
     }
 
     /// The shape of `slice`.
@@ -117,7 +120,7 @@ extension NDArray {
         if !zip(before, after).contains(where: { $0 != 0 || $1 != 0 }) { return self }
         guard case .constant(let value) = mode else {
             return try paddingMaps(before, after, mode).reduce(self) { array, map in
-                array.takingSlices(map.indices, axis: map.axis)
+                try array.takingSlices(map.indices, axis: map.axis, "Pad")
             }
         }
         var result = NDArray.full(target, value, dtype: dtype)
@@ -194,6 +197,7 @@ extension NDArray {
             }
             let front = Swift.max(before[axis], 0)
             let length = front + Swift.max(size, 0) + Swift.max(after[axis], 0)
+            try requireAllocatable([length], .int64, "Pad")
             return (axis, (0..<length).map { Int64(first + continued($0 - front, size, mode)) })
         }
     }
