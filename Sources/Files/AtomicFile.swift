@@ -23,10 +23,10 @@ public final class AtomicFile {
     /// Bytes written so far.
     public private(set) var byteCount = 0
 
-    private let folder: Int32
+    private let folder: Descriptor
     private let targetName: String
     private let temporaryName: String
-    private let descriptor: Int32
+    private let descriptor: Descriptor
     private var isFinished = false
     private var buffer: [UInt8] = []
     private static let bufferSize = 1 << 16
@@ -37,29 +37,20 @@ public final class AtomicFile {
         let folderPath = Folder.containing(path)
         let name = Folder.lastComponent(path)
         guard !name.isEmpty, name != ".", name != ".." else { throw FileError(path, .isDirectory) }
-        let folder = open(folderPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { throw FileError(folderPath, errno: errno) }
-        do throws(FileError) {
-            let mode = try AtomicFile.checkTarget(name, in: folder, path: path)
-            TemporaryName.removeAbandoned(in: folderPath, folder: folder) { TemporaryName.matches($0, name: name) }
-            let (descriptor, temporaryName) = try AtomicFile.create(name, in: folder, path: path)
-            if let mode { fchmod(descriptor, mode) }
-            self.descriptor = descriptor
-            self.temporaryName = temporaryName
-        } catch {
-            close(folder)
-            throw error
-        }
+        folder = try Descriptor(folder: folderPath)
+        let mode = try AtomicFile.checkTarget(name, in: folder, path: path)
+        TemporaryName.removeAbandoned(in: folderPath, folder: folder) { TemporaryName.matches($0, name: name) }
+        var temporaryName = ""
+        descriptor = try AtomicFile.create(&temporaryName, for: name, in: folder, path: path)
+        if let mode { fchmod(descriptor.number, mode) }
         self.path = path
-        self.folder = folder
         self.targetName = name
+        self.temporaryName = temporaryName
         self.temporaryPath = folderPath == "/" ? "/" + temporaryName : folderPath + "/" + temporaryName
     }
 
     deinit {
-        if !isFinished { unlinkat(folder, temporaryName, 0) }
-        close(descriptor)
-        close(folder)
+        if !isFinished { unlinkat(folder.number, temporaryName, 0) }
     }
 
     /// Appends `bytes`.
@@ -90,7 +81,7 @@ public final class AtomicFile {
     /// Makes everything written so far readable at `temporaryPath` and durable on the disk.
     public func flush() throws(FileError) {
         try drain()
-        while fsync(descriptor) != 0 {
+        while fsync(descriptor.number) != 0 {
             if errno == EINTR { continue }
             // Some file systems cannot flush; the bytes are written nevertheless.
             if errno == EINVAL || errno == ENOTSUP { break }
@@ -104,13 +95,15 @@ public final class AtomicFile {
     public func commit(previousName: String? = nil) throws(FileError) {
         precondition(!isFinished, "commit called twice")
         try flush()
-        if let previousName, renameat(folder, targetName, folder, previousName) != 0, errno != ENOENT {
+        if let previousName, renameat(folder.number, targetName, folder.number, previousName) != 0, errno != ENOENT {
             throw FileError(path, errno: errno)
         }
-        guard renameat(folder, temporaryName, folder, targetName) == 0 else { throw FileError(path, errno: errno) }
+        guard renameat(folder.number, temporaryName, folder.number, targetName) == 0 else {
+            throw FileError(path, errno: errno)
+        }
         isFinished = true
         // The rename itself is durable only once the folder is.
-        _ = fsync(folder)
+        _ = fsync(folder.number)
     }
 
     /// Writes `bytes` to `path` in one go.
@@ -127,10 +120,8 @@ public final class AtomicFile {
 
     /// Removes what killed writers left in a folder that holds nothing but atomically written files.
     public static func removeAbandoned(in folderPath: String) {
-        let folder = open(folderPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
+        guard let folder = try? Descriptor(folder: folderPath) else { return }
         TemporaryName.removeAbandoned(in: folderPath, folder: folder) { $0.hasPrefix(".") && $0.hasSuffix(".tmp") }
-        close(folder)
     }
 
     private func drain() throws(FileError) {
@@ -146,9 +137,9 @@ public final class AtomicFile {
         while !rest.isEmpty {
             let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
             #if canImport(Glibc)
-                let written = Glibc.write(descriptor, piece.baseAddress, piece.count)
+                let written = Glibc.write(descriptor.number, piece.baseAddress, piece.count)
             #else
-                let written = Musl.write(descriptor, piece.baseAddress, piece.count)
+                let written = Musl.write(descriptor.number, piece.baseAddress, piece.count)
             #endif
             if written < 0 && errno == EINTR { continue }
             guard written >= 0 else { throw FileError(path, errno: errno) }
@@ -157,9 +148,11 @@ public final class AtomicFile {
     }
 
     /// The permissions to keep, or nil when there is no regular file yet. Devices, FIFOs and folders are refused.
-    private static func checkTarget(_ name: String, in folder: Int32, path: String) throws(FileError) -> mode_t? {
+    private static func checkTarget(
+        _ name: String, in folder: borrowing Descriptor, path: String
+    ) throws(FileError) -> mode_t? {
         var status = stat()
-        guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+        guard fstatat(folder.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
             if errno == ENOENT { return nil }
             throw FileError(path, errno: errno)
         }
@@ -168,18 +161,19 @@ public final class AtomicFile {
         return status.st_mode & 0o777
     }
 
-    /// Creates and locks the temporary file. The lock tells `removeAbandoned` that its writer lives.
-    private static func create(_ name: String, in folder: Int32, path: String) throws(FileError) -> (Int32, String) {
+    /// Creates and locks a temporary file for `target`. The lock tells `removeAbandoned` that its writer lives.
+    private static func create(
+        _ name: inout String, for target: String, in folder: borrowing Descriptor, path: String
+    ) throws(FileError) -> Descriptor {
         for _ in 0..<100 {
-            let candidate = TemporaryName.random(for: name)
-            let descriptor = openat(folder, candidate, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
-            if descriptor < 0 && errno == EEXIST { continue }
-            guard descriptor >= 0 else { throw FileError(path, errno: errno) }
-            flock(descriptor, LOCK_EX)
+            name = TemporaryName.random(for: target)
+            let number = openat(folder.number, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
+            if number < 0 && errno == EEXIST { continue }
+            guard number >= 0 else { throw FileError(path, errno: errno) }
+            let descriptor = Descriptor(adopting: number)
+            flock(number, LOCK_EX)
             // Between creation and lock another writer may have taken it for abandoned.
-            var status = stat()
-            if fstat(descriptor, &status) == 0 && status.st_nlink > 0 { return (descriptor, candidate) }
-            close(descriptor)
+            if try descriptor.status(path: path).st_nlink > 0 { return descriptor }
         }
         throw FileError(path, .system(EEXIST))
     }
@@ -207,7 +201,7 @@ enum TemporaryName {
     }
 
     /// Removes those temporary files among `isMeant` whose writer no longer holds the lock.
-    static func removeAbandoned(in folderPath: String, folder: Int32, _ isMeant: (String) -> Bool) {
+    static func removeAbandoned(in folderPath: String, folder: borrowing Descriptor, _ isMeant: (String) -> Bool) {
         guard let stream = opendir(folderPath) else { return }
         defer { closedir(stream) }
         while let entry = readdir(stream) {
@@ -215,10 +209,10 @@ enum TemporaryName {
                 String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
             }
             guard isMeant(candidate) else { continue }
-            let descriptor = openat(folder, candidate, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
-            guard descriptor >= 0 else { continue }
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlinkat(folder, candidate, 0) }
-            close(descriptor)
+            let number = openat(folder.number, candidate, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+            guard number >= 0 else { continue }
+            let descriptor = Descriptor(adopting: number)
+            if flock(descriptor.number, LOCK_EX | LOCK_NB) == 0 { unlinkat(folder.number, candidate, 0) }
         }
     }
 }

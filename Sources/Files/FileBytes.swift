@@ -156,6 +156,13 @@ struct Descriptor: ~Copyable {
         self.number = number
     }
 
+    /// Opens the folder at `path`.
+    init(folder path: String) throws(FileError) {
+        let number = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard number >= 0 else { throw FileError(path, errno: errno) }
+        self.number = number
+    }
+
     deinit { close(number) }
 
     func status(path: String) throws(FileError) -> stat {

@@ -19,17 +19,13 @@ public enum PathPolicy: Sendable {
 /// The folder is held open, so exchanging a parent folder for a link in the meantime changes nothing.
 public final class Folder: Sendable {
     public let path: String
-    private let number: Int32
+    private let descriptor: Descriptor
 
     public init(path: String) throws(FileError) {
         let path = path.isEmpty ? "." : path
-        let number = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard number >= 0 else { throw FileError(path, errno: errno) }
+        self.descriptor = try Descriptor(folder: path)
         self.path = path
-        self.number = number
     }
-
-    deinit { close(number) }
 
     /// The folder part of `path`: everything before the last slash, `.` without one.
     public static func containing(_ path: String) -> String {
@@ -83,7 +79,7 @@ public final class Folder: Sendable {
     }
 
     private func openBeneath(_ name: String) throws(FileError) -> Descriptor {
-        let result = ft_open_beneath(number, name)
+        let result = ft_open_beneath(descriptor.number, name)
         if result >= 0 { return Descriptor(adopting: result) }
         // Kernels before 5.6 and some sandboxes have no openat2.
         if [ENOSYS, EINVAL, EPERM, E2BIG].contains(-result) { return try walk(name) }
@@ -94,7 +90,7 @@ public final class Folder: Sendable {
     func walk(_ name: String) throws(FileError) -> Descriptor {
         let components = name.split(separator: "/").filter { $0 != "." }.map(String.init)
         guard let last = components.last else { throw FileError(joined(name), .isDirectory) }
-        var current = Descriptor(adopting: dup(number))
+        var current = Descriptor(adopting: dup(descriptor.number))
         for component in components.dropLast() {
             let next = openat(current.number, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             guard next >= 0 else {
@@ -110,7 +106,7 @@ public final class Folder: Sendable {
 
     /// Creates the folders that `name` goes through, where they are missing; none of them may be a link.
     public func createFolders(for name: String) throws(FileError) {
-        var current = Descriptor(adopting: dup(number))
+        var current = Descriptor(adopting: dup(descriptor.number))
         for component in name.split(separator: "/").filter({ $0 != "." }).map(String.init).dropLast() {
             if mkdirat(current.number, component, 0o777) != 0 && errno != EEXIST {
                 throw FileError(joined(name), errno: errno)
