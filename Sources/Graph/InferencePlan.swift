@@ -160,7 +160,12 @@ public final class InferencePlan: Sendable {
         for (id, position) in lastUse where !results.contains(id) && constants[id] == nil {
             released[position].append(id)
         }
-        return Prepared(program: ImageProgram(builder), remaining: remaining, released: released)
+        let program = ImageProgram(builder)
+        guard program.memoryBytes <= ArrayLimit.bytes else {
+            let size = "\(program.memoryBytes >> 20) MB, more than \(ArrayLimit.bytes >> 20) MB, a quarter of the memory"
+            throw GraphError("the frozen layers", "values of one picture need \(size)")
+        }
+        return Prepared(program: program, remaining: remaining, released: released)
     }
 
     /// Shapes as far as they follow without running; a node whose operands do not fit says so when it runs.
@@ -173,7 +178,9 @@ public final class InferencePlan: Sendable {
             guard known, let results = try? node.op.infer(node.inputs.map { $0.flatMap { infos[$0] } }) else {
                 continue
             }
-            for (id, info) in zip(node.outputs, results) { if let id { infos[id] = info } }
+            for case (let id?, let info) in zip(node.outputs, results) where Graph.isReasonable(info.shape) {
+                infos[id] = info
+            }
         }
         return infos
     }

@@ -46,7 +46,7 @@ extension Graph {
 
     /// False for a shape that no array of `float32` may have, its empty axes aside: within, arithmetic on sizes cannot
     /// overflow.
-    private static func isReasonable(_ shape: [Int]) -> Bool {
+    static func isReasonable(_ shape: [Int]) -> Bool {
         guard shape.allSatisfy({ $0 >= 0 }) else { return false }
         guard let count = checkedElementCount(shape.map { max($0, 1) }, bytesPerElement: 4) else { return false }
         return count <= ArrayLimit.bytes / 4

@@ -22,6 +22,9 @@ extension Op {
             axis = try node.int("axis", default: 0)
             sizes = node.opset < 13 ? try node.ints("split") : nil
             outputCount = try node.int("num_outputs", default: node.outputCount)
+            guard outputCount == node.outputCount else {
+                throw node.unsupported("num_outputs", "is \(outputCount), the node has \(node.outputCount) outputs")
+            }
         }
 
         private func resolved(_ given: NDArray?, size: Int) throws -> [Int] {

@@ -67,6 +67,24 @@ import Testing
         }
     }
 
+    /// Arrays that are small enough one by one, but not as blocks of channels that are all needed at once.
+    @Test func valuesTooLargeForTheMemoryAreRefused() throws {
+        var graph = Graph()
+        let x = graph.addValue("x"), y = graph.addValue("y"), z = graph.addValue("z")
+        let (w, v) = (graph.addValue("w"), graph.addValue("v"))
+        graph.inputs = [x]
+        graph.outputs = [z]
+        graph.constants[w] = .zeros([1, 1, 1, 1], dtype: .float32)
+        graph.constants[v] = .zeros([1, 1, 1, 1], dtype: .float32)
+        let side = Int((Double(ArrayLimit.bytes) / 32).squareRoot())
+        let pads = Op.Conv(pads: [side, side, 0, 0])
+        graph.nodes.append(Graph.Node(name: "a", op: pads, inputs: [x, w], outputs: [y]))
+        graph.nodes.append(Graph.Node(name: "b", op: Op.Conv(), inputs: [y, v], outputs: [z]))
+        #expect(throws: GraphError.self) {
+            _ = try plan(graph, [z]).run([x: .zeros([1, 1, 4, 4], dtype: .float32)])
+        }
+    }
+
     /// Branches, limits as inputs, and a node that looks at the whole batch.
     @Test func runsWhatIsNotFused() throws {
         var graph = Graph()

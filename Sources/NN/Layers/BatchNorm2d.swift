@@ -25,6 +25,9 @@ public final class BatchNorm2d: Module {
     /// Uses the running statistics and leaves them alone in training mode too; `train()` does not change this.
     public var frozenStatistics = false
 
+    /// True when it normalises with the batch's statistics.
+    var followsBatch: Bool { isTraining && !frozenStatistics }
+
     /// A layer that scales by 1 and shifts by 0 at first.
     public init(
         _ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32
@@ -74,7 +77,7 @@ public final class BatchNorm2d: Module {
     public override func forward(_ x: Tensor) throws -> Tensor {
         let (y, statistics) = try batchNorm(
             x, scale: weight, bias: bias, mean: runningMean.array, variance: runningVar.array,
-            training: isTraining && !frozenStatistics, epsilon: epsilon)
+            training: followsBatch, epsilon: epsilon)
         if let statistics { try follow(statistics) }
         return y
     }

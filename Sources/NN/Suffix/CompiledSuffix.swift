@@ -15,12 +15,10 @@ public final class CompiledSuffix {
     private struct Key: Hashable {
         var nodes: [Int]
         var shapes: [ValueID: [Int]]
-        /// The parameters and batch norms, which a new head replaces.
-        var objects: [ObjectIdentifier]
-        /// Of every parameter.
-        var flags: [Bool]
-        /// Of every batch norm: whether it follows the batch.
-        var norms: [Bool]
+        /// Weights of convolutions and batch norms, which a new head replaces. The program keeps them alive.
+        var layers: [ObjectIdentifier] = []
+        /// Of the parameters; of a batch norm also whether it follows the batch.
+        var flags: [Bool] = []
     }
 
     fileprivate struct Prepared {
@@ -54,11 +52,7 @@ public final class CompiledSuffix {
     private func preparation(_ nodes: [Int], _ given: [ValueID: Tensor]) throws -> Prepared? {
         let shapes = given.mapValues(\.shape)
         guard let batch = shapes.values.map({ $0.first ?? 0 }).max(), batch > 0 else { return nil }
-        let parameters = module.parameters(), norms = module.modules().compactMap { $0 as? BatchNorm2d }
-        let key = Key(
-            nodes: nodes, shapes: shapes,
-            objects: parameters.map { ObjectIdentifier($0) } + norms.map { ObjectIdentifier($0) },
-            flags: parameters.map(\.requiresGrad), norms: norms.map { $0.isTraining && !$0.frozenStatistics })
+        let key = key(nodes, shapes)
         if let known = prepared[key] { return known }
         let built = try SuffixProgramBuilder(module, nodes: nodes, given: shapes, batch: batch)
         let made = Prepared(
@@ -69,6 +63,23 @@ public final class CompiledSuffix {
         if prepared.count >= 8 { prepared = [:] }
         prepared[key] = made
         return made
+    }
+
+    /// Made for every batch, so it looks at the layers of `nodes` only.
+    private func key(_ nodes: [Int], _ shapes: [ValueID: [Int]]) -> Key {
+        var key = Key(nodes: nodes, shapes: shapes)
+        for index in nodes {
+            switch module.layerModule(ofNode: index) {
+            case let layer as Conv2d:
+                key.layers.append(ObjectIdentifier(layer.weight))
+                key.flags += [layer.weight.requiresGrad, layer.bias?.requiresGrad ?? false]
+            case let norm as BatchNorm2d:
+                key.layers.append(ObjectIdentifier(norm))
+                key.flags += [norm.weight?.requiresGrad ?? false, norm.bias?.requiresGrad ?? false, norm.followsBatch]
+            default: break
+            }
+        }
+        return key
     }
 }
 

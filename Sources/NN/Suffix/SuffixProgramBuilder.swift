@@ -187,9 +187,8 @@ struct SuffixProgramBuilder {
         case .convolution, .block: break
         case .sum, .maxPool, .average: return false
         }
-        let followsBatch = norm.isTraining && !norm.frozenStatistics
-        if followsBatch && program.batch * program.values[operands[0].value].positions < 2 { return false }
-        program.norms.append(.init(module: norm, followsBatch: followsBatch))
+        if norm.followsBatch && program.batch * program.values[operands[0].value].positions < 2 { return false }
+        program.norms.append(.init(module: norm, followsBatch: norm.followsBatch))
         let kind = SuffixProgram.Norm.batch(
             program.norms.count - 1, scale: position(norm.weight), shift: position(norm.bias))
         known[output] = .pending([.init(value: operands[0].value, norm: kind)], isRectified: false)
