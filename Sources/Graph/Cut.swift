@@ -54,6 +54,33 @@ extension Graph {
         return cut
     }
 
+    /// How many nodes the prefix and the suffix of `cut(active:outputs:)` have for each of `groups`, in much less time
+    /// than as many cuts take.
+    public func cutSizes(_ groups: [[ValueID]], outputs: [ValueID]) -> [(prefix: Int, suffix: Int)] {
+        let frozen = cut(active: [], outputs: outputs)
+        let isVariable = Set(frozen.prefix)
+        var readers = [[Int]](repeating: [], count: values.count)
+        for index in frozen.prefix + frozen.constant {
+            for case let id? in nodes[index].inputs { readers[id].append(index) }
+        }
+        let results = nodes.map { $0.outputs.compactMap { $0 } }
+        // The last group that reached a node.
+        var reached = [Int](repeating: -1, count: nodes.count)
+        return groups.enumerated().map { group, active in
+            var (prefix, suffix) = (frozen.prefix.count, 0)
+            var stack = active
+            while let id = stack.popLast() {
+                for index in readers[id] where reached[index] != group {
+                    reached[index] = group
+                    suffix += 1
+                    if isVariable.contains(index) { prefix -= 1 }
+                    stack.append(contentsOf: results[index])
+                }
+            }
+            return (prefix, suffix)
+        }
+    }
+
     /// Nodes that `ids` depend on.
     public func nodesNeeded(for ids: [ValueID]) -> Set<Int> {
         let producer = producers()

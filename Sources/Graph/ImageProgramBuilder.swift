@@ -180,8 +180,11 @@ struct ImageProgramBuilder {
             if let pool = node.op as? Op.MaxPool, node.outputs.count == 1 {
                 let shape = infos[input]?.shape ?? []
                 let step = try BlockedMaxPool(try pool.geometry(for: shape), inputShape: shape)
-                steps.append(.maxPool(step, input: value(input, .blocked), output: made(output, .blocked)))
-                return
+                // Only the planar kernel passes over padding without looking at it.
+                if step.hasSmallWindow {
+                    steps.append(.maxPool(step, input: value(input, .blocked), output: made(output, .blocked)))
+                    return
+                }
             }
             if node.op is Op.GlobalAveragePool {
                 steps.append(.globalAverage(input: value(input, .blocked), output: made(output, .planar)))

@@ -162,7 +162,8 @@ public final class InferencePlan: Sendable {
         }
         let program = ImageProgram(builder)
         guard program.memoryBytes <= ArrayLimit.bytes else {
-            let size = "\(program.memoryBytes >> 20) MB, more than \(ArrayLimit.bytes >> 20) MB, a quarter of the memory"
+            let size =
+                "\(program.memoryBytes >> 20) MB, more than \(ArrayLimit.bytes >> 20) MB, a quarter of the memory"
             throw GraphError("the frozen layers", "values of one picture need \(size)")
         }
         return Prepared(program: program, remaining: remaining, released: released)

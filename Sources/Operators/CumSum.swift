@@ -46,7 +46,6 @@ extension Op {
     }
 }
 
-/// Running sums: slices along the axis, added up one after another.
 private struct RunningSum: LinearMap {
     let axis: Int
     let isExclusive: Bool
@@ -54,15 +53,7 @@ private struct RunningSum: LinearMap {
     var name: String { "Cumsum" }
 
     func apply(_ x: NDArray) throws -> NDArray {
-        guard x.count > 0 else { return x }
-        let slices = try x.split(sizes: [Int](repeating: 1, count: x.shape[axis]), axis: axis)
-        var total = NDArray.zeros(slices[0].shape, dtype: x.dtype)
-        let sums = try (isReverse ? slices.reversed() : slices).map { slice in
-            let before = total
-            total = try NDArray.binary(.add, total, slice)
-            return isExclusive ? before : total
-        }
-        return try NDArray.concatenate(isReverse ? sums.reversed() : sums, axis: axis)
+        try x.cumulativeSum(axis: axis, exclusive: isExclusive, reverse: isReverse)
     }
 
     func applyAdjoint(_ gradOutput: NDArray, inputShape: [Int]) throws -> NDArray {

@@ -54,8 +54,8 @@ public struct BlockedMaxPool: Sendable {
         ft_max_pool_blocked_f32(&shape, input, output, ft_get_num_threads())
     }
 
-    /// Whether `run(input:output:places:)` can number the elements of a window.
-    public var canKeepPlaces: Bool { shape.kernel.1 * shape.kernel.2 <= 255 }
+    /// Whether a byte can number the elements of a window, as `run(input:output:places:)` does.
+    public var hasSmallWindow: Bool { shape.kernel.1 * shape.kernel.2 <= 255 }
 
     /// As `run` for the whole batch; `places` gets each maximum's position in its window, one byte per element of the
     /// output.

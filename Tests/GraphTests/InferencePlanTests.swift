@@ -117,6 +117,23 @@ import Testing
         }
     }
 
+    /// Windows of mostly padding: their number times their size would be 2 * 10^11.
+    @Test(.timeLimit(.minutes(1))) func passesOverPadding() throws {
+        var graph = Graph()
+        let x = graph.addValue("x"), w = graph.addValue("w"), y = graph.addValue("y"), z = graph.addValue("z")
+        graph.inputs = [x]
+        graph.constants[w] = ResidualNetwork.pictures(16, size: 3, seed: 1)
+        let pool = Op.MaxPool(kernelShape: [700, 700], pads: [Int](repeating: 699, count: 4))
+        graph.nodes = [
+            Graph.Node(name: "conv", op: Op.Conv(), inputs: [x, w], outputs: [y]),
+            Graph.Node(name: "pool", op: pool, inputs: [y], outputs: [z]),
+        ]
+        graph.outputs = [z]
+        let pictures = ResidualNetwork.pictures(1, size: 5, seed: 5)
+        let expected = try #require(try reference(graph, [x: pictures])[z])
+        #expect(relativeError(try plan(graph, [z]).run([x: pictures])[0], expected) < 1e-5)
+    }
+
     private func numbers(_ shape: [Int], seed: UInt64) -> NDArray {
         var generator = SplitMix(state: seed)
         return NDArray((0..<elementCount(shape)).map { _ in Float(generator.next()) }, shape: shape)

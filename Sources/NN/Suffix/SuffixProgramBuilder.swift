@@ -220,7 +220,7 @@ struct SuffixProgramBuilder {
         let shape = program.shape(value), geometry = try pool.geometry(for: program.shape(value))
         guard geometry.kernelShape.count == 2 else { return false }
         let blocked = try BlockedMaxPool(geometry, inputShape: shape)
-        guard blocked.canKeepPlaces else { return false }
+        guard blocked.hasSmallWindow else { return false }
         let sizes = try geometry.outputShape(shape)
         let made = makeValue(sizes[1], sizes[2], sizes[3], needsGradient(value))
         add(.maxPool(blocked, pool, input: value, output: made))

@@ -113,7 +113,8 @@ public struct Inspection: Encodable, Sendable {
         let shapes = [2, 3].map { batch in
             (try? graph.infer(graph.inputInfos(batch: batch, imageSize: size.map { ($0, $0) }))) ?? []
         }
-        return module.layers.enumerated().map { position, layer in
+        let sizes = graph.cutSizes(module.layers.map { $0.parameters.map(\.root) }, outputs: [module.logits])
+        return zip(module.layers, sizes).map { layer, sizes in
             let node = graph.nodes[layer.nodes[0]]
             let output = graph.nodes[layer.nodes.last ?? 0].outputs.first ?? nil
             var shape = ["?"]
@@ -125,14 +126,13 @@ public struct Inspection: Encodable, Sendable {
                     $0 == $1 ? "\($0)" : $0 * 3 == $1 * 2 && $0 > 2 ? "\($0 / 2)N" : "N"
                 }
             }
-            let cut = graph.cut(active: Set(layer.parameters.map(\.root)), outputs: [module.logits])
             return LayerEntry(
                 path: layer.path, operator: node.opType,
                 parameters: layer.parameters.compactMap { slot in
                     graph.constants[slot.root].map {
                         Parameter(name: "\(layer.path).\(slot.role)", shape: $0.shape, dtype: "\($0.dtype)")
                     }
-                }, outputShape: shape.map { Size($0) }, frozenNodes: cut.prefix.count, trainableNodes: cut.suffix.count)
+                }, outputShape: shape.map { Size($0) }, frozenNodes: sizes.prefix, trainableNodes: sizes.suffix)
         }
     }
 
