@@ -163,14 +163,34 @@ public struct LineChart: Sendable {
     private func dot(_ mark: Mark, _ x: Axis, _ y: Axis) -> Markup? {
         guard let at = place(mark.point, x, y) else { return nil }
         let area = LineChart.area
-        // The words stay inside the frame and on the side of the dot with more room.
-        let isLow = at.y > (area.top + area.bottom) / 2
         let anchor = at.x < area.left + 60 ? "start" : at.x > area.right - 60 ? "end" : "middle"
+        let width = 7.3 * Double(mark.text.count)
+        let left = anchor == "start" ? at.x : anchor == "end" ? at.x - width : at.x - width / 2
+        // The words stay inside the frame, near the dot and clear of the lines where they can.
+        let places = [-14.0, 24, -28, 38, -42, 52, -56, 66].map { at.y + $0 }.filter {
+            area.top + 10...area.bottom - 4 ~= $0
+        }
+        let baseline = places.first { isFree(left - 3...left + width + 3, $0 - 13...$0 + 5, x, y) } ?? places.first
         return """
             <circle class="c-dot" cx="\(number(at.x))" cy="\(number(at.y))" r="4.5" stroke-width="2"/>\
-            <text class="c-mark" x="\(number(at.x))" y="\(number(isLow ? at.y - 14 : at.y + 24))" \
+            <text class="c-mark" x="\(number(at.x))" y="\(number(baseline ?? at.y - 14))" \
             text-anchor="\(anchor)">\(mark.text)</text>
             """
+    }
+
+    /// True when no line crosses the box.
+    private func isFree(_ across: ClosedRange<Double>, _ down: ClosedRange<Double>, _ x: Axis, _ y: Axis) -> Bool {
+        series.allSatisfy { series in
+            zip(series.points, series.points.dropFirst()).allSatisfy { a, b in
+                guard let a = place(a, x, y), let b = place(b, x, y), a.x < b.x,
+                    a.x < across.upperBound, b.x > across.lowerBound
+                else { return true }
+                let heights = [max(a.x, across.lowerBound), min(b.x, across.upperBound)].map {
+                    a.y + ($0 - a.x) / (b.x - a.x) * (b.y - a.y)
+                }
+                return heights.allSatisfy { $0 < down.lowerBound } || heights.allSatisfy { $0 > down.upperBound }
+            }
+        }
     }
 
     private func place(_ point: Point, _ x: Axis, _ y: Axis) -> Point? {

@@ -70,7 +70,7 @@ public struct Page: Sendable {
         p{margin:0 0 .75rem}
         .kicker,.note{color:var(--soft)}
         .kicker{font-size:.9rem;margin:0}
-        .note{font-size:.95rem;max-width:44rem}
+        .note{font-size:.95rem;max-width:44rem;overflow-wrap:anywhere}
         .lead{font-size:1.1rem;max-width:44rem}
         section{margin-top:3rem;padding-top:1.75rem;border-top:1px solid var(--line)}
         .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:1.25rem 2rem;margin:2rem 0 0}

@@ -43,6 +43,16 @@ import Vision
         #expect(xmlError(LineChart.document([empty])) == nil)
     }
 
+    @Test func wordsOfAMarkKeepClearOfTheLines() {
+        let points = [LineChart.Point(1, 1), LineChart.Point(2, 0)]
+        let chart = LineChart(
+            "Loss", xTitle: "epoch", series: [.init("train", .quiet, points)], mark: .init(points[1], "0.00"))
+        let svg = chart.svg.text
+        #expect(svg.contains("d=\"M52 42h0L404 226\""))
+        // The line passes 14 above its end just left of it, where the words end.
+        #expect(svg.contains("<text class=\"c-mark\" x=\"404\" y=\"198\" text-anchor=\"end\">0.00</text>"))
+    }
+
     @Test(arguments: [
         (AxisKind.number, [0.12, 0.93], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         (.number, [3, 3], ["2.8", "3.0", "3.2"]),
