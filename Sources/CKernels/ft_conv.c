@@ -6,8 +6,7 @@
 
 // MARK: - Packed weights
 
-ft_conv_algorithm ft_conv_choose(const ft_conv_shape *s, int threads) {
-    (void)threads;
+ft_conv_algorithm ft_conv_choose(const ft_conv_shape *s) {
     if (!is_image(s)) return FT_CONV_IM2COL;
     if (s->groups > 1) return is_depthwise(s) ? FT_CONV_DEPTHWISE : FT_CONV_IM2COL;
     if (prefers_winograd(s, true)) return is_wide(s, true) ? FT_CONV_WINOGRAD_WIDE : FT_CONV_WINOGRAD;
@@ -83,8 +82,8 @@ void ft_conv_pack(
 static const ft_finish no_finish;
 
 /// The algorithm when the weights are packed for one call only.
-static ft_conv_algorithm choose_unpacked(const ft_conv_shape *s, int threads) {
-    ft_conv_algorithm algorithm = ft_conv_choose(s, threads);
+static ft_conv_algorithm choose_unpacked(const ft_conv_shape *s) {
+    ft_conv_algorithm algorithm = ft_conv_choose(s);
     if (algorithm != FT_CONV_WINOGRAD && algorithm != FT_CONV_WINOGRAD_WIDE) return algorithm;
     if (!prefers_winograd(s, false)) return FT_CONV_DIRECT;
     return is_wide(s, false) ? FT_CONV_WINOGRAD_WIDE : FT_CONV_WINOGRAD;
@@ -265,29 +264,29 @@ static void run_unpacked(
 
 size_t ft_conv_forward_workspace_f32(const ft_conv_shape *s, int threads) {
     arena a = {0};
-    lay_out_forward(s, choose_unpacked(s, threads), false, false, threads, &a);
+    lay_out_forward(s, choose_unpacked(s), false, false, threads, &a);
     return a.used;
 }
 
 void ft_conv_forward_f32(
     const ft_conv_shape *s, const float *x, const float *w, const ft_conv_epilogue *epilogue, float *y,
     void *workspace, int threads) {
-    run_unpacked(s, choose_unpacked(s, threads), x, false, w, epilogue, y, false, workspace, threads);
+    run_unpacked(s, choose_unpacked(s), x, false, w, epilogue, y, false, workspace, threads);
 }
 
-ft_conv_algorithm ft_conv_choose_blocked(const ft_conv_shape *s, bool x_blocked, int threads) {
-    ft_conv_algorithm algorithm = choose_unpacked(s, threads);
+ft_conv_algorithm ft_conv_choose_blocked(const ft_conv_shape *s, bool x_blocked) {
+    ft_conv_algorithm algorithm = choose_unpacked(s);
     return algorithm == FT_CONV_FEW_CHANNELS && x_blocked ? FT_CONV_DIRECT : algorithm;
 }
 
 size_t ft_conv_forward_blocked_workspace_f32(const ft_conv_shape *s, bool x_blocked, int threads) {
     arena a = {0};
-    lay_out_forward(s, ft_conv_choose_blocked(s, x_blocked, threads), x_blocked, true, threads, &a);
+    lay_out_forward(s, ft_conv_choose_blocked(s, x_blocked), x_blocked, true, threads, &a);
     return a.used;
 }
 
 void ft_conv_forward_blocked_f32(
     const ft_conv_shape *s, const float *x, bool x_blocked, const float *w, float *y, void *workspace, int threads) {
     run_unpacked(
-        s, ft_conv_choose_blocked(s, x_blocked, threads), x, x_blocked, w, NULL, y, true, workspace, threads);
+        s, ft_conv_choose_blocked(s, x_blocked), x, x_blocked, w, NULL, y, true, workspace, threads);
 }

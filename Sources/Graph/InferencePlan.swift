@@ -123,8 +123,11 @@ public final class InferencePlan: Sendable {
         let batch = inputs.values.map { $0.shape.first ?? 1 }.max() ?? 1
         if let known = prepared.withLock({ $0[key] }), known.program.batch >= batch { return known }
         let made = try prepare(inputs, batch: batch)
-        // A larger batch replaces a smaller one; shapes come and go only with the model's use.
-        prepared.withLock { $0[key] = made }
+        // A larger batch replaces a smaller one; a caller whose pictures are of many sizes does not keep a plan for each.
+        prepared.withLock {
+            if $0.count >= 8 { $0 = [:] }
+            $0[key] = made
+        }
         return made
     }
 

@@ -63,7 +63,8 @@ extension GraphModule {
         let bound = 1 / Double(inFeatures).squareRoot()
         var replaced = graph
         for slot in layer.parameters {
-            guard var shape = graph.constants[slot.root]?.shape else { continue }
+            guard let given = graph.constants[slot.root] else { continue }
+            var shape = given.shape
             if slot.role == "weight" {
                 shape[axis] = classes
             } else if shape.count(where: { $0 == old }) == 1 {
@@ -72,8 +73,8 @@ extension GraphModule {
                 throw GraphError(
                     node.label, "has a bias of shape \(shape), expected one value for each of \(old) classes")
             }
-            replaced.constants[slot.root] = NDArray(
-                (0..<elementCount(shape)).map { _ in Float(random.uniform(-bound, bound)) }, shape: shape)
+            replaced.constants[slot.root] = Initialization.uniform(
+                shape, -bound, bound, dtype: given.dtype, using: &random)
         }
         let infos = try replaced.infer(try replaced.inputInfos(batch: 2, imageSize: imageSize))
         guard let shape = infos[logits]?.shape, elementCount(shape) == 2 * classes else {

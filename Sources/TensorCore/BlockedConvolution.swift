@@ -36,7 +36,7 @@ public struct BlockedConvolution: Sendable {
 
     private func choice(_ layout: ImageLayout) -> ft_conv_algorithm {
         var shape = shape
-        return ft_conv_choose_blocked(&shape, layout == .blocked, Int32(Parallel.threadCount))
+        return ft_conv_choose_blocked(&shape, layout == .blocked)
     }
 
     /// y = conv(x, weight), blocked.

@@ -36,7 +36,7 @@ public struct PackedConvolution: Sendable {
         self.bias = bias
         var shape = try geometry.kernelShape(input: inputShape, weight: weight.shape)
         let threads = Int32(Parallel.threadCount)
-        let kernel = ft_conv_choose(&shape, threads)
+        let kernel = ft_conv_choose(&shape)
         if ft_conv_reads_plain_weights(kernel) {
             packed = weight
         } else {

@@ -39,7 +39,11 @@ public final class FeatureStream {
 
     /// Starts epoch `number` after its first `first` batches: `FeatureEpoch.position` of a pass that was broken off.
     public func epoch(_ number: Int, from first: Int = 0) throws -> FeatureEpoch {
-        if kept?.cut != model.cutNumber { kept = (model.cutNumber, try computeAhead()) }
+        if kept?.cut != model.cutNumber {
+            // Values at an earlier cut go before new ones come.
+            kept = nil
+            kept = (model.cutNumber, try computeAhead())
+        }
         let size = loader.configuration.batchSize
         if let rows = kept?.rows {
             let readable = loader.order(ofEpoch: number).filter(rows.isKept)

@@ -1,3 +1,4 @@
+import Autograd
 import GraphIR
 import NN
 import Operators
@@ -7,12 +8,14 @@ import Testing
 /// Which outputs make a classifier.
 @Suite struct HeadTests {
     /// Pictures `[N, 3]` times a weight of `outputs` columns, then `ops`.
-    private func module(outputs: Int, _ ops: [any Operator] = []) throws -> GraphModule {
+    private func module(
+        outputs: Int, _ ops: [any Operator] = [], dtype: DType = .float32
+    ) throws -> GraphModule {
         var graph = Graph()
-        let x = graph.addValue("x", declared: Graph.DeclaredType(.float32, [.symbolic("N"), .fixed(3)]))
+        let x = graph.addValue("x", declared: Graph.DeclaredType(dtype, [.symbolic("N"), .fixed(3)]))
         let weight = graph.addValue("fc.weight")
         graph.inputs = [x]
-        graph.constants[weight] = .full([3, outputs], 0.5)
+        graph.constants[weight] = .full([3, outputs], 0.5, dtype: dtype)
         var last = graph.addValue("y0")
         graph.nodes.append(Graph.Node(name: "fc", op: Op.MatMul(), inputs: [x, weight], outputs: [last]))
         for (index, op) in ops.enumerated() {
@@ -27,6 +30,15 @@ import Testing
     @Test func classesAreCounted() throws {
         #expect(try module(outputs: 4).classCount() == 4)
         #expect(try module(outputs: 4, [Op.Softmax()]).classCount() == 4)
+    }
+
+    @Test(arguments: [DType.float32, .float64]) func aNewHeadKeepsTheElementType(_ dtype: DType) throws {
+        let module = try module(outputs: 4, dtype: dtype)
+        var random = RandomSource(seed: 1)
+        #expect(try module.replaceHead(classes: 2, using: &random).newClasses == 2)
+        let parameter = try #require(module.parameters().first)
+        #expect(parameter.dtype == dtype && parameter.shape == [3, 2])
+        #expect(try module(Tensor(.zeros([5, 3], dtype: dtype))).shape == [5, 2])
     }
 
     @Test func aSingleOutputAndASigmoidAreRefused() throws {

@@ -80,7 +80,7 @@ typedef enum {
 } ft_conv_algorithm;
 
 /// The fastest algorithm for a shape.
-ft_conv_algorithm ft_conv_choose(const ft_conv_shape *shape, int threads);
+ft_conv_algorithm ft_conv_choose(const ft_conv_shape *shape);
 /// For people.
 const char *ft_conv_algorithm_name(ft_conv_algorithm algorithm);
 
@@ -113,7 +113,7 @@ size_t ft_conv_forward_blocked_workspace_f32(const ft_conv_shape *shape, bool x_
 void ft_conv_forward_blocked_f32(
     const ft_conv_shape *shape, const float *x, bool x_blocked, const float *w, float *y, void *workspace, int threads);
 /// The algorithm that runs then.
-ft_conv_algorithm ft_conv_choose_blocked(const ft_conv_shape *shape, bool x_blocked, int threads);
+ft_conv_algorithm ft_conv_choose_blocked(const ft_conv_shape *shape, bool x_blocked);
 
 /// `ft_conv_grad_input_f32` with blocked gradients; with `add` the result is added to grad_input.
 size_t ft_conv_grad_input_blocked_workspace_f32(const ft_conv_shape *shape, int threads);
