@@ -22,55 +22,27 @@ private func record(
 ) throws -> [Tensor] {
     let (outputs, residuals) = try function.forwardWithResiduals(inputs.map { $0?.cell.array })
     let saved = function.saved(for: needs)
-    let keepsValues = !saved.inputs.isEmpty || !saved.outputs.isEmpty || (saved.residuals && !residuals.isEmpty)
-    let frame = keepsValues ? CheckpointFrame.current : nil
+    let savesValues = !saved.inputs.isEmpty || !saved.outputs.isEmpty || (saved.residuals && !residuals.isEmpty)
+    let frame = savesValues ? CheckpointFrame.current : nil
 
+    // A checkpoint numbers what it saves in this order: inputs, outputs, residuals.
     var nodeInputs: [Node.Input] = []
     nodeInputs.reserveCapacity(inputs.count)
     for (index, input) in inputs.enumerated() {
-        guard let input else {
-            nodeInputs.append(Node.Input(edge: .none, isPresent: false, shape: [], dtype: .float32, saved: .nothing))
-            continue
-        }
-        var keep = Node.Saved.nothing
-        if saved.inputs.contains(index: index) {
-            if let frame {
-                keep = .checkpointed(frame, slot: frame.save(input.cell.array))
-            } else {
-                keep = .tensor(input, version: input.cell.version)
-            }
-        }
-        nodeInputs.append(
-            Node.Input(edge: edge(to: input), isPresent: true, shape: input.shape, dtype: input.dtype, saved: keep))
+        nodeInputs.append(Node.Input(input, isSaved: saved.inputs.contains(index: index), in: frame))
     }
-
     var results: [Tensor] = []
     results.reserveCapacity(outputs.count)
     var nodeOutputs: [Node.Output] = []
     nodeOutputs.reserveCapacity(outputs.count)
     for (index, array) in outputs.enumerated() {
         let cell = Tensor.Cell(array)
-        var keep = Node.SavedOutput.nothing
-        if saved.outputs.contains(index: index) {
-            if let frame {
-                keep = .checkpointed(frame, slot: frame.save(array))
-            } else {
-                keep = .value(cell, version: 0)
-            }
-        }
+        nodeOutputs.append(Node.Output(cell, isSaved: saved.outputs.contains(index: index), in: frame))
         results.append(Tensor(sharing: cell))
-        nodeOutputs.append(Node.Output(shape: array.shape, dtype: array.dtype, saved: keep))
     }
     let node = Node(
-        function: function, inputs: nodeInputs, outputs: nodeOutputs, needs: needs, savesValues: keepsValues)
-    if saved.residuals && !residuals.isEmpty {
-        if let frame {
-            let slot = residuals.map { frame.save($0) }[0]
-            node.residuals = .checkpointed(frame, slot: slot, count: residuals.count)
-        } else {
-            node.residuals = .arrays(residuals)
-        }
-    }
+        function: function, inputs: nodeInputs, outputs: nodeOutputs, needs: needs, savesValues: savesValues)
+    if saved.residuals && !residuals.isEmpty { node.residuals = Node.Residuals(residuals, in: frame) }
     // Integer outputs (indices, shapes) are never differentiable.
     for (index, result) in results.enumerated() where result.dtype.isFloatingPoint {
         result.becomeOutput(index, of: node)
@@ -78,14 +50,61 @@ private func record(
     return results
 }
 
-private func edge(to input: Tensor) -> Node.Edge {
-    if let node = input.gradFn { return .node(node, index: input.outputIndex) }
-    if input.flag { return .leaf(input) }
-    guard input.dtype.isFloatingPoint, !input.isLiteral else { return .none }
-    let extras = input.ensureExtras()
-    let watch = extras.watch ?? LeafWatch(label: input.label)
-    extras.watch = watch
-    return .constant(watch)
+// What is saved is kept by the node itself, or computed again by the checkpoint that is being recorded.
+
+extension Node.Input {
+    fileprivate init(_ input: Tensor?, isSaved: Bool, in frame: CheckpointFrame?) {
+        guard let input else {
+            self.init(edge: .none, isPresent: false, shape: [], dtype: .float32, saved: .nothing)
+            return
+        }
+        var keep = Node.Saved.nothing
+        if isSaved {
+            keep =
+                frame.map { .checkpointed($0, slot: $0.save(input.cell.array)) }
+                ?? .tensor(input, version: input.cell.version)
+        }
+        self.init(
+            edge: Node.Edge(to: input), isPresent: true, shape: input.shape, dtype: input.dtype, saved: keep)
+    }
+}
+
+extension Node.Output {
+    fileprivate init(_ cell: Tensor.Cell, isSaved: Bool, in frame: CheckpointFrame?) {
+        var keep = Node.SavedOutput.nothing
+        if isSaved {
+            keep = frame.map { .checkpointed($0, slot: $0.save(cell.array)) } ?? .value(cell, version: 0)
+        }
+        self.init(shape: cell.array.shape, dtype: cell.array.dtype, saved: keep)
+    }
+}
+
+extension Node.Residuals {
+    fileprivate init(_ arrays: [NDArray], in frame: CheckpointFrame?) {
+        guard let frame else {
+            self = .arrays(arrays)
+            return
+        }
+        self = .checkpointed(frame, slot: arrays.map { frame.save($0) }[0], count: arrays.count)
+    }
+}
+
+extension Node.Edge {
+    /// Where `input` came from.
+    fileprivate init(to input: Tensor) {
+        if let node = input.gradFn {
+            self = .node(node, index: input.outputIndex)
+        } else if input.flag {
+            self = .leaf(input)
+        } else if !input.dtype.isFloatingPoint || input.isLiteral {
+            self = .none
+        } else {
+            let extras = input.ensureExtras()
+            let watch = extras.watch ?? LeafWatch(label: input.label)
+            extras.watch = watch
+            self = .constant(watch)
+        }
+    }
 }
 
 // MARK: - In-place changes

@@ -6,10 +6,6 @@
 
 #include <stdint.h>
 
-/// Channels travel in blocks of this many: a blocked image is [channel block][position][FT_BLOCK], the last block
-/// filled up with zeros.
-enum { FT_BLOCK = 16 };
-
 /// Elements of V and M per tile in Winograd F(4x4, 3x3): 6 x 6 points.
 enum { FT_WINOGRAD_POINTS = 36 };
 

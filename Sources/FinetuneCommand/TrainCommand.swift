@@ -47,21 +47,29 @@ struct TrainCommand: ParsableCommand {
         let session =
             try folder.resume.map { try RunSession.resume($0) }
             ?? RunSession.begin(makeSettings(), output: folder.output)
-        let run = session.run
+        introduce(session)
+        let start = ContinuousClock.now
+        let summary = try train(session)
+        try conclude(session.run, summary, seconds: (ContinuousClock.now - start) / .seconds(1))
+    }
+
+    private func introduce(_ session: RunSession) {
         if output.quiet {
             for problem in session.problems { Console.note(problem) }
         } else {
-            show(run, notes: session.notes)
+            show(session.run, notes: session.notes)
         }
-        if output.verbose { showDetails(run) }
+        if output.verbose { showDetails(session.run) }
+    }
 
-        var bar = ProgressLine(isEnabled: !output.quiet)
+    /// Trains to the end, with a line for each epoch and a bar on a terminal.
+    private func train(_ session: RunSession) throws -> RunFolder.Summary {
+        let run = session.run
         let total = run.settings.epochs
-        let start = ContinuousClock.now
+        var bar = ProgressLine(isEnabled: !output.quiet)
         let stop = StopSignal()
-        let summary: RunFolder.Summary
         do {
-            summary = try session.train(
+            let summary = try session.train(
                 every: folder.checkpointEvery, stop: { stop.received },
                 onBatch: { progress in
                     bar.draw(
@@ -72,24 +80,31 @@ struct TrainCommand: ParsableCommand {
                 },
                 onEpoch: { record in
                     bar.clear()
-                    if !output.quiet {
-                        let isBest = run.trainer.best?.epoch == record.epoch
-                        Console.line(EpochTable.row(record, of: total), isBest ? .green : nil)
-                    }
-                    if output.verbose && !run.trainer.isFinished {
-                        let rates = run.trainer.optimizer.groups.map { "\($0.learningRate)" }
-                        Console.note("next learning rate \(rates.joined(separator: ", "))")
-                    }
+                    show(record, of: run)
                 })
+            bar.clear()
+            return summary
         } catch {
             bar.clear()
             throw BrokenRun(error: error, advice: advice(session, after: error))
         }
-        bar.clear()
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
+    }
+
+    private func show(_ record: EpochRecord, of run: FineTuneRun) {
+        if !output.quiet {
+            let isBest = run.trainer.best?.epoch == record.epoch
+            Console.line(EpochTable.row(record, of: run.settings.epochs), isBest ? .green : nil)
+        }
+        if output.verbose && !run.trainer.isFinished {
+            let rates = run.trainer.optimizer.groups.map { "\($0.learningRate)" }
+            Console.note("next learning rate \(rates.joined(separator: ", "))")
+        }
+    }
+
+    private func conclude(_ run: FineTuneRun, _ summary: RunFolder.Summary, seconds: Double) throws {
         for picture in run.skippedPictures { Console.note("left out: \(picture)") }
         showFeatures(run.features)
-        if let patience = run.settings.patience, run.trainer.history.count < total, !output.quiet {
+        if let patience = run.settings.patience, run.trainer.history.count < run.settings.epochs, !output.quiet {
             Console.line("Stopped early: no better accuracy in \(Wording.count(patience, "epoch"))")
         }
         Console.line(

@@ -3,39 +3,18 @@ import TensorCore
 
 extension Op {
     /// Index of the smallest element along an axis; of equal ones the first, or the last. ONNX ArgMin 1...; `torch.argmin`.
-    public struct ArgMin: Operator {
+    public struct ArgMin: ArgOperator {
         public static let opType = "ArgMin"
-        let axis: Int
-        let keepDims: Bool
-        let selectLast: Bool
+        let attributes: ArgAttributes
 
         public init(axis: Int = 0, keepDims: Bool = true, selectLast: Bool = false) {
-            self.axis = axis
-            self.keepDims = keepDims
-            self.selectLast = selectLast
+            self.init(ArgAttributes(axis: axis, keepDims: keepDims, selectLast: selectLast))
         }
+        init(_ attributes: ArgAttributes) { self.attributes = attributes }
 
-        public init(_ node: NodeAttributes) throws {
-            axis = try node.int("axis", default: 0)
-            keepDims = try node.bool("keepdims", default: true)
-            selectLast = try node.bool("select_last_index", default: false)
-        }
-
-        public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
-            let shape = try required(inputs, 0, "data").shape
-            return [ValueInfo(.int64, reducedShape(shape, [try axis(axis, rank: shape.count)], keepDims: keepDims))]
-        }
-
-        public func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
-            [try required(inputs, 0, "data").argMin(axis: axis, keepDims: keepDims, selectLast: selectLast)]
-        }
-
-        public static func samples() throws -> [OperatorSample] {
-            let x = NDArray([1.0, 3, 3, 0, 0, 2], shape: [2, 3])
-            return [
-                OperatorSample("first", Op.ArgMin(axis: 1), [x], differentiable: []),
-                OperatorSample("last", Op.ArgMin(axis: -1, keepDims: false, selectLast: true), [x], differentiable: []),
-            ]
+        func indices(_ x: NDArray) throws -> NDArray {
+            try x.argMin(
+                axis: attributes.axis, keepDims: attributes.keepDims, selectLast: attributes.selectLast)
         }
     }
 }

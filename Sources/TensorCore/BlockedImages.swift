@@ -11,9 +11,12 @@ public enum ImageLayout: Sendable {
     public func elementsPerImage(channels: Int, positions: Int) -> Int {
         switch self {
         case .planar: channels * positions
-        case .blocked: (channels + 15) / 16 * 16 * positions
+        case .blocked: ImageLayout.wholeBlocks(channels) * positions
         }
     }
+
+    /// `channels` filled up to whole blocks: the length of an array per channel that kernels of blocked images read.
+    public static func wholeBlocks(_ channels: Int) -> Int { (channels + FT_BLOCK - 1) / FT_BLOCK * FT_BLOCK }
 }
 
 /// Copies images `[images, channels, positions]` into the blocked layout.

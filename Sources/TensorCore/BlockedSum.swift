@@ -41,9 +41,6 @@ public struct BlockedSum {
         (self.images, self.channels, self.positions) = (images, channels, positions)
     }
 
-    /// `channels`, filled up to whole blocks.
-    private var paddedChannels: Int { (channels + 15) / 16 * 16 }
-
     public func evaluate(into y: UnsafeMutablePointer<Float>) {
         withKernelSum { ft_affine_sum_f32(&$0, images, channels, positions, y, ft_get_num_threads()) }
     }
@@ -58,7 +55,7 @@ public struct BlockedSum {
 
     /// Sums for the first operand, where g' is g where the sum is positive; with `masking` g becomes g'.
     public func gradientTotals(_ g: UnsafeMutablePointer<Float>, masking: Bool) -> Totals {
-        var gradient = [Float](repeating: 0, count: paddedChannels), product = gradient
+        var gradient = [Float](repeating: 0, count: ImageLayout.wholeBlocks(channels)), product = gradient
         let mean = operands[0].channels?.mean ?? gradient
         withKernelSum { sum in
             Scratch.withBytes(ft_affine_workspace_f32(images, channels)) { scratch in
@@ -74,7 +71,7 @@ public struct BlockedSum {
     public func gradient(
         _ g: UnsafePointer<Float>, shift: [Float], slope: [Float], into x: UnsafeMutablePointer<Float>
     ) {
-        let mean = operands[0].channels?.mean ?? [Float](repeating: 0, count: paddedChannels)
+        let mean = operands[0].channels?.mean ?? [Float](repeating: 0, count: ImageLayout.wholeBlocks(channels))
         withKernelSum {
             ft_affine_gradient_f32(
                 &$0, g, mean, shift, slope, images, channels, positions, x, ft_get_num_threads())
@@ -108,7 +105,7 @@ public struct BlockedSum {
 public func blockedMoments(
     _ x: UnsafePointer<Float>, images: Int, channels: Int, positions: Int
 ) -> (mean: [Float], variance: [Float]) {
-    let padded = (channels + 15) / 16 * 16
+    let padded = ImageLayout.wholeBlocks(channels)
     var (mean, variance) = ([Float](repeating: 0, count: padded), [Float](repeating: 0, count: padded))
     Scratch.withBytes(ft_affine_workspace_f32(images, channels)) { scratch in
         ft_channel_moments_blocked_f32(

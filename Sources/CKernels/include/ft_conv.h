@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// Channels travel in blocks of this many: a blocked image is [channel block][position][FT_BLOCK], the last block
+/// filled up with zeros.
+enum { FT_BLOCK = 16 };
+
 /// Sizes of a convolution over three spatial axes (depth, height, width); unused leading axes have size 1, kernel 1,
 /// stride 1, dilation 1 and no padding.
 /// x: [batch, in_channels, input...], w: [out_channels, in_channels / groups, kernel...],

@@ -49,7 +49,7 @@ final class SuffixSession {
     /// A parameter's numbers, filled up to whole blocks; `absent` where there is none.
     private func numbers(_ position: Int?, count: Int, absent: Float) -> [Float] {
         var result = position.map { parameter($0).elements(as: Float.self) } ?? [Float](repeating: absent, count: count)
-        result += [Float](repeating: 0, count: (16 - count % 16) % 16)
+        result += [Float](repeating: 0, count: ImageLayout.wholeBlocks(count) - count)
         return result
     }
 
@@ -162,7 +162,7 @@ final class SuffixSession {
                     count: program.batch * shape.positions)
                 statistics.append((index, found))
             } else {
-                let padding = [Float](repeating: 0, count: (16 - count % 16) % 16)
+                let padding = [Float](repeating: 0, count: ImageLayout.wholeBlocks(count) - count)
                 mean = norm.module.runningMean.array.elements(as: Float.self) + padding
                 variance = norm.module.runningVar.array.elements(as: Float.self) + padding
             }

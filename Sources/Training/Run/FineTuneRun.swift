@@ -60,30 +60,30 @@ public final class FineTuneRun {
         streams = [trainLoader, valLoader].map { [loaded, store = self.features] in
             FeatureStream($0, model: model, input: loaded.input, store: store)
         }
-        var options = Trainer.Options()
-        options.epochs = settings.epochs
-        options.patience = settings.patience
-        options.clipNorm = settings.clipNorm
-        options.labelSmoothing = settings.labelSmoothing
-        if settings.classWeights == "balanced" { options.classWeights = data.train.balancedWeights() }
         let rates = settings.learningRates
         let steps = try settings.unfreezingSteps()
         laterUnfrozen = try steps.keys.sorted().map { ($0, try module.report(matching: steps[$0] ?? [])) }
-        var names = Set(unfrozen.names)
-        for (epoch, report) in laterUnfrozen {
-            guard !names.isSuperset(of: report.names) else {
-                throw SettingError("--unfreeze-at", "what epoch \(epoch) names is trainable already")
-            }
-            names.formUnion(report.names)
-        }
+        let names = try FineTuneRun.names(unfrozen, laterUnfrozen)
         try rates.check(names, in: module)
         let trainable = module.parameters().filter(\.requiresGrad)
         trainer = Trainer(
             model: model, train: streams[0], val: streams[1],
             optimizer: try settings.makeOptimizer(try rates.groups(trainable, in: module)),
-            schedule: try settings.makeSchedule(), options: options,
+            schedule: try settings.makeSchedule(), options: settings.trainerOptions(data.train),
             unfreezing: GradualUnfreezing(steps: steps) { try rates.groups($0, in: module) })
         self.notes = notes
+    }
+
+    /// Everything that is trainable sooner or later. Throws `SettingError` for a step that adds nothing.
+    private static func names(
+        _ unfrozen: FreezingReport, _ later: [(epoch: Int, report: FreezingReport)]
+    ) throws -> Set<String> {
+        try later.reduce(into: Set(unfrozen.names)) { names, step in
+            guard !names.isSuperset(of: step.report.names) else {
+                throw SettingError("--unfreeze-at", "what epoch \(step.epoch) names is trainable already")
+            }
+            names.formUnion(step.report.names)
+        }
     }
 
     /// Layers that join later, by epoch.
@@ -186,6 +186,16 @@ extension RunSettings {
             default: featureCache
             }
         return FeatureStore(cache: folder.map { FeatureCache(folder: $0, byteLimit: featureCacheLimit << 20) })
+    }
+
+    func trainerOptions(_ data: PictureDataset) -> Trainer.Options {
+        var options = Trainer.Options()
+        options.epochs = epochs
+        options.patience = patience
+        options.clipNorm = clipNorm
+        options.labelSmoothing = labelSmoothing
+        if classWeights == "balanced" { options.classWeights = data.balancedWeights() }
+        return options
     }
 
     func loading(shuffle: Bool) -> BatchLoader.Configuration {

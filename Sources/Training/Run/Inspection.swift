@@ -138,7 +138,7 @@ public struct Inspection: Encodable, Sendable {
 
     private static func openSize(_ graph: Graph) -> Int? {
         guard let input = try? PictureInput(graph), input.height == nil || input.width == nil else { return nil }
-        return 224
+        return LoadedModel.standardSide
     }
 
     /// The same for reading.

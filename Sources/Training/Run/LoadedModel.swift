@@ -61,49 +61,55 @@ public struct LoadedModel {
                 "takes \(graph.inputs.count) inputs (\(names)); a classifier of one picture input is expected")
         }
         input = try PictureInput(graph)
+        let known = card.preprocessing
+        let side = try size ?? LoadedModel.fixedSide(input, file.path) ?? known?.imageSize
         var notes: [String] = []
-        let side: Int
-        if let size {
-            side = size
-        } else if let height = input.height, let width = input.width {
-            guard height == width else {
-                throw ONNXError(
-                    file.path, .unsupported,
-                    "takes pictures of \(width)x\(height) pixels; only square ones are supported")
-            }
-            side = height
-        } else if let known = card.preprocessing?.imageSize {
-            side = known
-        } else {
-            side = 224
-            notes.append("the model leaves the picture size open: 224 pixels assumed (--image-size changes it)")
+        if side == nil {
+            let standard = LoadedModel.standardSide
+            notes.append("the model leaves the picture size open: \(standard) pixels assumed (--image-size changes it)")
         }
         if let batch = graph.fixedBatch { notes.append("the file fixes a batch of \(batch): overridden") }
-
-        let known = card.preprocessing
-        let normalization: Normalization
-        if let text = overrides.normalize {
-            normalization = try RunSettings.parseNormalization(text)
-        } else if let known {
-            normalization = try Normalization(mean: known.mean, std: known.std)
-        } else {
-            normalization = input.channels == 3 ? .imagenet : .none
-        }
-        guard normalization.fits(channels: input.channels) else {
-            throw SettingError(
-                "--normalize", "\(normalization.mean.count) values for a model of \(input.channels) channel(s)")
-        }
+        let normalization = try LoadedModel.normalization(overrides, known, input)
         preprocessing = Preprocessing(
-            channels: input.channels, imageSize: side,
+            channels: input.channels, imageSize: side ?? LoadedModel.standardSide,
             resize: overrides.resize ?? (size == nil ? known?.resize : nil), normalization: normalization,
             augment: known?.augment)
         // These may be the file's.
         try SettingRange.check(preprocessing.imageSize, SettingRange.pixels, "--image-size")
         try SettingRange.check(preprocessing.resize, SettingRange.pixels, "--resize")
-        classCount = try imported.module.classCount(imageSize: (side, side))
+        classCount = try imported.module.classCount(
+            imageSize: (preprocessing.imageSize, preprocessing.imageSize))
         classes = card.classes.flatMap { [classCount] in $0.count == classCount ? $0 : nil }
         self.notes = notes
         try checkWeights(of: file)
+    }
+
+    /// Pixels of a picture's side where nothing says otherwise.
+    static let standardSide = 224
+
+    /// The side of the pictures that the file fixes; nil when it leaves it open.
+    private static func fixedSide(_ input: PictureInput, _ path: String) throws -> Int? {
+        guard let height = input.height, let width = input.width else { return nil }
+        guard height == width else {
+            throw ONNXError(
+                path, .unsupported, "takes pictures of \(width)x\(height) pixels; only square ones are supported")
+        }
+        return height
+    }
+
+    /// What was asked for, else what the model's metadata says, else the usual for its channels.
+    private static func normalization(
+        _ overrides: Overrides, _ known: Preprocessing?, _ input: PictureInput
+    ) throws -> Normalization {
+        let normalization =
+            try overrides.normalize.map(RunSettings.parseNormalization)
+            ?? known.map { try Normalization(mean: $0.mean, std: $0.std) }
+            ?? (input.channels == 3 ? .imagenet : .none)
+        guard normalization.fits(channels: input.channels) else {
+            throw SettingError(
+                "--normalize", "\(normalization.mean.count) values for a model of \(input.channels) channel(s)")
+        }
+        return normalization
     }
 
     /// Throws for a weight of which no training and no answer could come.
