@@ -61,7 +61,7 @@ extension Node.Input {
         var keep = Node.Saved.nothing
         if isSaved {
             keep =
-                frame.map { .checkpointed($0, slot: $0.save(input.cell.array)) }
+                frame.map { .checkpointed($0, slot: $0.save(input.cell.array), version: input.cell.version) }
                 ?? .tensor(input, version: input.cell.version)
         }
         self.init(
@@ -135,9 +135,13 @@ extension Tensor {
         cell.array = result.cell.array
         cell.version += 1
         if recording {
+            let retains = extras?.retainsGrad == true
+            if retains { gradFn?.forgetRetained(self) }
             gradFn = result.gradFn
             outputIndex = result.outputIndex
             flag = result.flag
+            // `grad` is that of the new value.
+            if retains { gradFn?.retain(self, at: outputIndex) }
         }
         return self
     }

@@ -141,8 +141,7 @@ private struct BackwardPass {
         for id in leafOrder {
             guard let (leaf, gradient) = leaves[id] else { continue }
             guard let existing = leaf.grad else {
-                // A cell of its own: the same gradient may go to several leaves, and accumulation is in place.
-                leaf.grad = createGraph ? gradient : Tensor(gradient.array)
+                leaf.grad = try copy(gradient)
                 continue
             }
             if createGraph {
@@ -197,8 +196,14 @@ private struct BackwardPass {
         if let existing = tensor.grad {
             tensor.grad = try apply(Accumulate(), existing, gradient)
         } else {
-            tensor.grad = createGraph ? gradient : Tensor(gradient.array)
+            tensor.grad = try copy(gradient)
         }
+    }
+
+    /// The gradient with a cell of its own: the same one may go to several tensors, and accumulation is in place.
+    private func copy(_ gradient: Tensor) throws -> Tensor {
+        guard createGraph else { return Tensor(gradient.array) }
+        return try enableGrad { try apply(Accumulate(), gradient, nil) }
     }
 
     /// Refuses a graph whose leaves changed their minds: PyTorch would leave `grad` nil without a word.
@@ -269,9 +274,11 @@ private struct BackwardPass {
             guard let (leaf, gradient) = leaves[id] else { continue }
             leaves[id] = (leaf, try hooked(leaf, gradient))
         }
+        var seen: Set<ObjectIdentifier> = []
         for target in targets ?? [] where target.isLeaf {
             let id = ObjectIdentifier(target)
-            if let gradient = captured[id] { captured[id] = try hooked(target, gradient) }
+            guard seen.insert(id).inserted, let gradient = captured[id] else { continue }
+            captured[id] = try hooked(target, gradient)
         }
     }
 
@@ -309,12 +316,12 @@ func reachableNodes(from roots: [Node]) -> [Node] {
     return found.sorted { $0.sequence < $1.sequence }
 }
 
-/// Sum of two gradients of the same value.
+/// Sum of two gradients of the same value; of one, a copy.
 struct Accumulate: DifferentiableFunction {
     let name = "Add"
     func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
-        guard let a = inputs[0], let b = inputs[1] else { return [] }
-        return [try NDArray.binary(.add, a, b)]
+        guard let a = inputs[0] else { return [] }
+        return [try inputs[1].map { try NDArray.binary(.add, a, $0) } ?? a]
     }
     func saved(for needs: IndexSet64) -> SavedValues { .none }
     func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] { [gradOutputs[0], gradOutputs[0]] }

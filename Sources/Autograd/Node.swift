@@ -26,8 +26,8 @@ public final class Node {
     enum Saved {
         case nothing
         case tensor(Tensor, version: Int)
-        /// Recomputed on demand.
-        case checkpointed(CheckpointFrame, slot: Int)
+        /// Recomputed on demand. The version is that of the input when it was recorded.
+        case checkpointed(CheckpointFrame, slot: Int, version: Int)
     }
 
     struct Input {
@@ -120,15 +120,11 @@ public final class Node {
     func savedInput(_ index: Int) throws -> Tensor {
         switch inputs[index].saved {
         case .tensor(let tensor, let version):
-            guard tensor.cell.version == version else {
-                throw AutogradError.modifiedInPlace(
-                    operation: name, tensor: tensor.label, expectedVersion: version, actualVersion: tensor.cell.version)
-            }
-            return tensor
-        case .checkpointed(let frame, let slot):
+            return try unchanged(tensor, since: version)
+        case .checkpointed(let frame, let slot, let version):
             let array = try frame.value(slot)
             switch inputs[index].edge {
-            case .leaf(let leaf): return leaf
+            case .leaf(let leaf): return try unchanged(leaf, since: version)
             case .node(let node, let outputIndex):
                 return Tensor(sharing: Tensor.Cell(array), requiresGrad: true, gradFn: node, outputIndex: outputIndex)
             case .none, .constant: return Tensor(array)
@@ -137,6 +133,14 @@ public final class Node {
             if isReleased { throw AutogradError.graphFreed(operation: name) }
             preconditionFailure("\(name): input \(index) was not declared in saved(for:)")
         }
+    }
+
+    private func unchanged(_ input: Tensor, since version: Int) throws -> Tensor {
+        guard input.cell.version == version else {
+            throw AutogradError.modifiedInPlace(
+                operation: name, tensor: input.label, expectedVersion: version, actualVersion: input.cell.version)
+        }
+        return input
     }
 
     func savedOutput(_ index: Int) throws -> Tensor {
@@ -202,6 +206,8 @@ public final class Node {
         self.observers = observers
         observers.retained.append((index, WeakTensor(tensor: tensor)))
     }
+
+    func forgetRetained(_ tensor: Tensor) { observers?.retained.removeAll { $0.tensor.tensor === tensor } }
 
     // MARK: Iterative teardown
 

@@ -118,7 +118,8 @@ struct TrainCommand: ParsableCommand {
             try Console.json(
                 Report(
                     bestValAccuracy: summary.accuracy, bestEpoch: summary.epoch, seconds: seconds,
-                    trainableParameters: run.trainableElements, totalParameters: run.unfrozen.totalElements,
+                    trainableParameters: run.trainable(inEpoch: run.trainer.history.count).elements,
+                    totalParameters: run.unfrozen.totalElements,
                     output: summary.output, epochs: run.trainer.history.map(Report.Epoch.init)))
         }
     }

@@ -45,13 +45,26 @@ public final class InferencePlan: Sendable {
     }
 
     /// Runs the plan. Throws `GraphError` naming the node whose operands do not fit.
-    public func run(_ inputs: [ValueID: NDArray]) throws -> [NDArray] {
+    ///
+    /// - `alone`: gives each image the values that it has in a batch of its own, to the last bit, where every input is one of
+    ///   images. Programs do so anyway; products of matrices round in another order for another number of rows.
+    public func run(_ inputs: [ValueID: NDArray], alone: Bool = false) throws -> [NDArray] {
         let prepared = try preparation(for: inputs)
+        let images = (prepared.program.inputs.first ?? inputs.keys.first).flatMap { inputs[$0]?.shape.first } ?? 0
         var known = inputs
         if !prepared.program.segments.isEmpty {
-            let images = prepared.program.inputs.first.flatMap { inputs[$0]?.shape.first } ?? 0
             known.merge(try prepared.program.run(inputs, images: images)) { $1 }
         }
+        guard alone && images > 1 && !prepared.remaining.isEmpty else { return try finish(prepared, known) }
+        let parts = try (0..<images).map { image in
+            try finish(prepared, known.mapValues { $0.rows(image..<image + 1) })
+        }
+        return try results.indices.map { index in try NDArray.concatenate(parts.map { $0[index] }, axis: 0) }
+    }
+
+    /// The nodes after the program.
+    private func finish(_ prepared: Prepared, _ given: [ValueID: NDArray]) throws -> [NDArray] {
+        var known = given
         for (position, step) in prepared.remaining.enumerated() {
             try perform(step, &known)
             for id in prepared.released[position] { known[id] = nil }

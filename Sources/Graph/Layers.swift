@@ -37,6 +37,36 @@ extension Graph {
     }
 }
 
+/// A Dropout node that drops while training.
+public struct DropoutLayer: Sendable {
+    public var path: String
+    public var node: Int
+    /// Probability that an element becomes zero.
+    public var p: Double
+}
+
+extension Graph {
+    /// The Dropout nodes whose ratio is a constant above zero and whose mask nobody reads, in execution order, under paths
+    /// that none of `layers` has.
+    public func dropouts(beside layers: [Layer]) -> [DropoutLayer] {
+        let consumers = consumers()
+        var names = UniqueNames(taken: layers.map(\.path))
+        return nodes.enumerated().compactMap { index, node in
+            guard let op = node.op as? Op.Dropout else { return nil }
+            let isMaskRead = node.outputs.dropFirst().contains {
+                $0.map { consumers[$0] != nil || outputs.contains($0) } ?? false
+            }
+            let input = node.inputs.count > Op.Dropout.ratioInput ? node.inputs[Op.Dropout.ratioInput] : nil
+            let p =
+                op.ratio
+                ?? (input == nil ? 0.5 : input.flatMap { constants[$0] }.flatMap { $0.count == 1 ? $0.item() : nil })
+            guard !isMaskRead, let p, p > 0, p <= 1 else { return nil }
+            return DropoutLayer(
+                path: names.name(like: node.scope ?? (node.name.isEmpty ? "dropout" : node.name)), node: index, p: p)
+        }
+    }
+}
+
 private struct LayerFinder {
     let graph: Graph
     let producers: [ValueID: Int]

@@ -34,16 +34,6 @@ struct GraphLayer {
         module = GraphLayer.module(layer, graph, parameters, buffers)
     }
 
-    init(
-        _ layer: Layer, nodes: [Graph.Node], module: Module, parameters: [String: Parameter], buffers: [String: Buffer]
-    ) {
-        self.layer = layer
-        self.nodes = nodes
-        self.module = module
-        self.parameters = parameters
-        self.buffers = buffers
-    }
-
     /// The module for a layer: PyTorch's where the nodes mean exactly that, else the operators themselves.
     private static func module(
         _ layer: Layer, _ graph: Graph, _ parameters: [String: Parameter], _ buffers: [String: Buffer]

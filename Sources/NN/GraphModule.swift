@@ -20,9 +20,11 @@ public final class GraphModule: Module {
     public let origins: [ValueID: ValueID]
 
     private var layerModules: [GraphLayer]
+    /// By node.
+    private let dropouts: [(layer: DropoutLayer, module: Dropout)]
+    private let dropoutOfNode: [Int: Dropout]
+    /// By a layer's first node.
     private let layerOfNode: [Int: Int]
-    /// Second nodes of layers, run as part of the first.
-    private let absorbed: Set<Int>
 
     /// Builds the modules. Throws `GraphError` when the graph has no input or output.
     public init(_ source: Graph) throws {
@@ -30,21 +32,18 @@ public final class GraphModule: Module {
         (graph, origins) = source.unshared()
         layers = graph.layers()
         logits = try graph.logitsValue()
-        var layerOfNode: [Int: Int] = [:]
-        var absorbed: Set<Int> = []
-        for (index, layer) in layers.enumerated() {
-            layerOfNode[layer.nodes[0]] = index
-            absorbed.formUnion(layer.nodes.dropFirst())
-        }
-        self.layerOfNode = layerOfNode
-        self.absorbed = absorbed
+        layerOfNode = Dictionary(uniqueKeysWithValues: layers.enumerated().map { ($1.nodes[0], $0) })
+        dropouts = graph.dropouts(beside: layers).map { ($0, Dropout($0.p)) }
+        dropoutOfNode = Dictionary(uniqueKeysWithValues: dropouts.map { ($0.layer.node, $0.module) })
         layerModules = []
         super.init()
         layerModules = layers.map { GraphLayer($0, in: graph, origins: origins) }
     }
 
     public override var members: Members {
-        Members(zip(layers, layerModules).map { ($0.path, $1.module) })
+        let parametric = zip(layers, layerModules).map { ($0.nodes[0], $0.path, $1.module) }
+        let others = dropouts.map { ($0.layer.node, $0.layer.path, $0.module as Module) }
+        return Members((parametric + others).sorted { $0.0 < $1.0 }.map { ($0.1, $0.2) })
     }
 
     /// Layers in the order in which they run.
@@ -67,7 +66,7 @@ public final class GraphModule: Module {
         let cut = graph.cut(active: Set(state().map(\.value)), outputs: [logits])
         let result = try run(
             (cut.prefix + cut.suffix).sorted(), [try graph.pictureInput(): x],
-            constants: try graph.computeConstants(cut.constant))
+            constants: try graph.computeConstants(cut.constant, from: currentConstants()))
         guard let output = result[logits] else { throw GraphError("the graph", "computed no logits") }
         return output
     }
@@ -81,13 +80,17 @@ public final class GraphModule: Module {
         var known = given
         var lastUse: [ValueID: Int] = [:]
         for index in nodes { for case let id? in graph.nodes[index].inputs { lastUse[id] = index } }
-        for index in nodes where !absorbed.contains(index) {
+        for index in nodes {
             let node = graph.nodes[index]
+            // A MatMul takes the Add of its bias along; where only the bias trains, the Add comes without the MatMul.
+            if case let output?? = node.outputs.first, known[output] != nil { continue }
             do {
                 if let position = layerOfNode[index] {
                     let layer = layerModules[position]
-                    let output = try layer.run { id in id.flatMap { known[$0] ?? constants[$0].map { Tensor($0) } } }
+                    let output = try layer.run { id in id.flatMap { known[$0] ?? self.constant($0, constants) } }
                     if let id = graph.nodes[layers[position].nodes.last ?? index].outputs[0] { known[id] = output }
+                } else if let dropout = dropoutOfNode[index], case let (x?, y?) = (node.inputs[0], node.outputs[0]) {
+                    known[y] = try (known[x] ?? constant(x, constants)).map { try dropout($0) }
                 } else {
                     let inputs = node.inputs.map { id in id.flatMap { known[$0] ?? self.constant($0, constants) } }
                     for (id, output) in zip(node.outputs, try node.op(inputs)) { if let id { known[id] = output } }
@@ -155,7 +158,7 @@ public final class GraphModule: Module {
 
     /// The nodes that behave differently while training: Dropout, and batch norms that follow the batch.
     public func nodesActiveInTraining() -> Set<Int> {
-        var result = Set(graph.nodes.indices.filter { graph.nodes[$0].opType == Op.Dropout.opType })
+        var result = Set(dropoutOfNode.keys)
         for (layer, entry) in zip(layers, layerModules) {
             if let norm = entry.module as? BatchNorm2d, !norm.frozenStatistics { result.insert(layer.nodes[0]) }
         }
@@ -167,6 +170,11 @@ public final class GraphModule: Module {
         let unfrozen = state().filter { $0.tensor.requiresGrad }.map(\.value)
         return graph.cut(
             active: Set(unfrozen), activeNodes: training ? nodesActiveInTraining() : [], outputs: [logits])
+    }
+
+    /// Makes the zeros that dropouts draw next depend on `random` alone.
+    public func reseedDropouts(_ random: RandomSource) {
+        for (index, dropout) in dropouts.enumerated() { dropout.module.random = random.split(index) }
     }
 
     /// Batch norms use and keep their running statistics, in `train()` too.

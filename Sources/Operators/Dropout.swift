@@ -2,7 +2,7 @@ import Autograd
 import TensorCore
 
 extension Op {
-    /// y = x, as in inference: random zeros belong to training and are made by the `Dropout` layer. ONNX Dropout 1...
+    /// y = x, as in inference: random zeros belong to training and are made by the `Dropout` module. ONNX Dropout 1...
     ///
     /// Ratio, seed and the training flag, attributes up to operator set 11 and inputs since 12, are accepted. The optional
     /// second output, the mask, is all ones: of x's type before operator set 10, `bool` since.
@@ -10,6 +10,8 @@ extension Op {
         public static let opType = "Dropout"
         /// Fraction of elements that training sets to zero, when it is an attribute.
         public let ratio: Double?
+        /// The ratio's input since operator set 12, where it is 0.5 when absent.
+        public static let ratioInput = 1
         let hasMask: Bool
         let isMaskBool: Bool
 

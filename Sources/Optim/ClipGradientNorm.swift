@@ -24,10 +24,12 @@ public func clipGradientNorm(
     let norm: Double
     switch kind {
     case .euclidean: norm = gradients.reduce(0) { $0 + $1.array.l2NormSquared() }.squareRoot()
-    case .maximum: norm = gradients.reduce(0) { $1.array.doubles().reduce($0) { max($0, abs($1)) } }
+    case .maximum:
+        // `max` of Swift passes over NaN.
+        norm = gradients.reduce(0) { $1.array.doubles().reduce($0) { $1.isNaN ? $1 : max($0, abs($1)) } }
     }
     let scale = maxNorm / (norm + 1e-6)
-    guard scale < 1 else { return norm }
+    guard !(scale >= 1) else { return norm }
     try noGrad {
         for gradient in gradients { try gradient.mutate { $0.scaleInPlace(scale) } }
     }

@@ -9,8 +9,8 @@ public final class LearningRateScheduler {
     public let schedule: any Schedule
     /// How often `step()` was called.
     public private(set) var stepCount = 0
-    /// Rates and momenta that the groups had when the scheduler first saw them.
-    private var initial: [(learningRate: Double, momentum: Double)] = []
+    /// Rates that the groups had when the scheduler first saw them.
+    private var initial: [Double] = []
 
     public init(_ optimizer: Optimizer, _ schedule: some Schedule) {
         self.optimizer = optimizer
@@ -36,12 +36,11 @@ public final class LearningRateScheduler {
     /// The rate of each group.
     public var learningRates: [Double] { optimizer.groups.map(\.learningRate) }
 
-    /// What continuing needs: the number of steps, and each group's initial rate and momentum.
+    /// What continuing needs: the number of steps, and each group's initial rate.
     public var state: State {
-        get { State(stepCount: stepCount, initial: initial.map { [$0.learningRate, $0.momentum] }) }
+        get { State(stepCount: stepCount, initial: initial) }
         set {
-            stepCount = newValue.stepCount
-            initial = newValue.initial.map { ($0[0], $0[1]) }
+            (stepCount, initial) = (newValue.stepCount, newValue.initial)
             apply()
         }
     }
@@ -49,16 +48,15 @@ public final class LearningRateScheduler {
     /// See `LearningRateScheduler.state`.
     public struct State: Sendable, Codable, Equatable {
         public var stepCount: Int
-        /// Learning rate and momentum of each group.
-        public var initial: [[Double]]
+        /// Learning rate of each group.
+        public var initial: [Double]
     }
 
     private func apply() {
         for (index, group) in optimizer.groups.enumerated() {
-            if index == initial.count { initial.append((group.learningRate, group.momentum)) }
-            let (rate, momentum) = initial[index]
-            group.learningRate = schedule.learningRate(step: stepCount, initial: rate)
-            group.momentum = schedule.momentum(step: stepCount, initial: momentum)
+            if index == initial.count { initial.append(group.learningRate) }
+            group.learningRate = schedule.learningRate(step: stepCount, initial: initial[index])
+            if let momentum = schedule.momentum(step: stepCount) { group.momentum = momentum }
         }
     }
 }

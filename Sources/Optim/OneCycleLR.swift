@@ -38,8 +38,8 @@ public struct OneCycleLR: Schedule {
         return value(step, from: first, at: highest, to: first / finalDivFactor)
     }
 
-    public func momentum(step: Int, initial: Double) -> Double {
-        guard let range = momentumRange else { return initial }
+    public func momentum(step: Int) -> Double? {
+        guard let range = momentumRange else { return nil }
         return value(step, from: range.upperBound, at: range.lowerBound, to: range.upperBound)
     }
 

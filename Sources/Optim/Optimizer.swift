@@ -54,12 +54,10 @@ open class Optimizer {
         for parameter in group.parameters where !seen.insert(ObjectIdentifier(parameter)).inserted {
             throw OptimizerError.duplicateParameter(parameter: label(parameter))
         }
-        for parameter in trainable {
-            guard parameter.dtype == .float32 || parameter.dtype == .float64 else {
-                throw OptimizerError.unsupportedType(parameter: label(parameter), dtype: parameter.dtype)
-            }
-            states[ObjectIdentifier(parameter)] = blankState
+        for parameter in trainable where parameter.dtype != .float32 && parameter.dtype != .float64 {
+            throw OptimizerError.unsupportedType(parameter: label(parameter), dtype: parameter.dtype)
         }
+        for parameter in trainable { states[ObjectIdentifier(parameter)] = blankState }
         groups.append(made)
     }
 
@@ -161,9 +159,14 @@ open class Optimizer {
             return value
         }
         var restored: [ObjectIdentifier: ParameterState] = [:]
+        var arrays = 0
         for (name, parameter) in named() {
             var own = blankState
-            own.step = Int(try scalar("state/\(name)/step"))
+            let step = try scalar("state/\(name)/step")
+            guard let step = Int(exactly: step), step >= 0 else {
+                throw mismatch("'state/\(name)/step' is \(step), expected a number of steps")
+            }
+            own.step = step
             for (index, moment) in momentNames.enumerated() {
                 let key = "state/\(name)/\(moment)"
                 guard let value = state.arrays[key] else { continue }
@@ -173,14 +176,15 @@ open class Optimizer {
                     )
                 }
                 own.moments[index] = value
+                arrays += 1
             }
             restored[ObjectIdentifier(parameter)] = own
         }
         let settings = try groups.indices.map { index in
             try ["learning_rate", "weight_decay", "momentum"].map { try scalar("group/\(index)/\($0)") }
         }
-        if state.scalars.count != restored.count + 3 * groups.count {
-            throw mismatch("it has parameters or groups that the optimizer does not have")
+        if state.scalars.count != restored.count + 3 * groups.count || state.arrays.count != arrays {
+            throw mismatch("it has parameters, groups or moments that the optimizer does not have")
         }
         for (group, values) in zip(groups, settings) {
             (group.learningRate, group.weightDecay, group.momentum) = (values[0], values[1], values[2])

@@ -7,15 +7,15 @@ public protocol Schedule: Sendable {
     /// The learning rate after `step` steps for a group that was made with the rate `initial`.
     func learningRate(step: Int, initial: Double) -> Double
 
-    /// The momentum (SGD) or β₁ (Adam) after `step` steps; `initial` unless the schedule moves it.
-    func momentum(step: Int, initial: Double) -> Double
+    /// The momentum (SGD) or β₁ (Adam) after `step` steps; nil when the schedule leaves it alone.
+    func momentum(step: Int) -> Double?
 
     /// Steps after which the schedule has no values left; nil when it goes on for ever.
     var length: Int? { get }
 }
 
 extension Schedule {
-    public func momentum(step: Int, initial: Double) -> Double { initial }
+    public func momentum(step: Int) -> Double? { nil }
     public var length: Int? { nil }
 }
 
@@ -94,9 +94,7 @@ public struct LinearWarmup: Schedule {
         return initial * (startFactor + (1 - startFactor) * Double(step) / Double(steps))
     }
 
-    public func momentum(step: Int, initial: Double) -> Double {
-        step < steps ? initial : next.momentum(step: step - steps, initial: initial)
-    }
+    public func momentum(step: Int) -> Double? { step < steps ? nil : next.momentum(step: step - steps) }
 
     public var length: Int? { next.length.map { $0 + steps } }
 }

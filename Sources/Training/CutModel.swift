@@ -11,7 +11,7 @@ public final class CutModel {
     public private(set) var cut: Cut
     /// How often the model was cut: values at an earlier cut are not those at this one.
     public private(set) var cutNumber = 0
-    /// Values of everything constant on either side of the cut.
+    /// Values of everything constant on either side of the cut, without what trains: its values are the parameters'.
     private(set) var constants: [ValueID: NDArray] = [:]
     private var plan: InferencePlan
     private let suffix: CompiledSuffix
@@ -32,6 +32,8 @@ public final class CutModel {
         cutNumber += 1
         cut = module.cut(training: module.isTraining)
         constants = try module.graph.computeConstants(cut.constant, from: module.currentConstants())
+        // A second owner would make the first change in place copy the array.
+        for (value, tensor) in module.state() where tensor.requiresGrad { constants[value] = nil }
         plan = InferencePlan(module.graph, nodes: cut.prefix, constants: constants, results: cut.boundary)
     }
 
@@ -39,7 +41,11 @@ public final class CutModel {
     public var hasPrefix: Bool { !cut.prefix.isEmpty }
 
     /// Values at the boundary for a batch of pictures, shaped as the file's input.
-    public func features(_ images: NDArray) throws -> [NDArray] { try plan.run([input: images]) }
+    ///
+    /// - `alone`: as `InferencePlan.run`, for values that are kept.
+    public func features(_ images: NDArray, alone: Bool = false) throws -> [NDArray] {
+        try plan.run([input: images], alone: alone)
+    }
 
     /// Logits `[N, classes]` from the values at the boundary, recorded when grad mode is on.
     public func logits(_ features: [NDArray]) throws -> Tensor {

@@ -21,8 +21,8 @@ public final class FeatureStream {
     let input: PictureInput
     let store: FeatureStore
     private var kept: (cut: Int, rows: FeatureRows?)?
-    /// Pictures that could not be read while values were computed ahead.
-    var skippedAhead: [PictureError] = []
+    /// Pictures that could not be read while values were computed ahead, by path: they are tried at every cut.
+    var skippedAhead: [String: PictureError] = [:]
 
     /// - `store`: where values are kept, and looked for first.
     public init(_ loader: BatchLoader, model: CutModel, input: PictureInput, store: FeatureStore = FeatureStore()) {
@@ -35,7 +35,11 @@ public final class FeatureStream {
     public var batchCount: Int { loader.batchCount }
 
     /// Pictures that could not be decoded so far.
-    public var skipped: [PictureError] { loader.skipped + skippedAhead }
+    public var skipped: [PictureError] {
+        let found = loader.skipped
+        let others = Set(skippedAhead.keys).subtracting(found.map(\.path))
+        return found + others.sorted().compactMap { skippedAhead[$0] }
+    }
 
     /// Starts epoch `number` after its first `first` batches: `FeatureEpoch.position` of a pass that was broken off.
     public func epoch(_ number: Int, from first: Int = 0) throws -> FeatureEpoch {
@@ -44,21 +48,18 @@ public final class FeatureStream {
             kept = nil
             kept = (model.cutNumber, try computeAhead())
         }
-        let size = loader.configuration.batchSize
         if let rows = kept?.rows {
-            let readable = loader.order(ofEpoch: number).filter(rows.isKept)
-            let batches = stride(from: 0, to: readable.count, by: size).map {
-                Array(readable[$0..<min($0 + size, readable.count)])
-            }
+            let batches = loader.batches(ofEpoch: number).map { $0.filter(rows.isKept) }
             return FeatureEpoch(rows, batches.dropFirst(first))
         }
         return FeatureEpoch(stream: self, number, first)
     }
 
-    func features(of batch: Batch) throws -> [NDArray] { try model.features(try input.arrange(batch.images)) }
+    func features(of batch: Batch, alone: Bool = false) throws -> [NDArray] {
+        try model.features(try input.arrange(batch.images), alone: alone)
+    }
 
     /// Pictures that the prefix computes together, in whole batches: products of few columns waste half of their time.
-    /// The values of a picture do not depend on its company.
     static let picturesAhead = 16
 
     /// Batches that go through the prefix together.
@@ -110,9 +111,12 @@ public final class FeatureEpoch {
             position = number + 1
             return batch
         case .kept(let rows):
-            guard let indices = waiting.popFirst() else { return nil }
-            position += 1
-            return rows.batch(indices)
+            while let indices = waiting.popFirst() {
+                guard !indices.isEmpty else { continue }
+                position = waiting.startIndex
+                return rows.batch(indices)
+            }
+            return nil
         }
     }
 

@@ -65,6 +65,8 @@ public final class Trainer {
         public var labelSmoothing = 0.0
         /// Weight of each class in the loss.
         public var classWeights: [Double]?
+        /// Dropout's zeros follow from it, the epoch and the batch.
+        public var seed: UInt64 = 0
         public init() {}
     }
 
@@ -110,6 +112,11 @@ public final class Trainer {
         lossFunction = CrossEntropyLoss(
             weight: options.classWeights.map { Tensor(NDArray($0.map { Float($0) })) },
             labelSmoothing: options.labelSmoothing)
+        reseedDropouts(epoch: 0, batch: 0)
+    }
+
+    private func reseedDropouts(epoch: Int, batch: Int) {
+        model.module.reseedDropouts(RandomSource(seed: options.seed).split("dropout").split(epoch).split(batch))
     }
 
     /// True when no epoch remains, or when `patience` has run out.
@@ -168,6 +175,7 @@ public final class Trainer {
         let stream = phase == .train ? train : val
         let batches = try stream.epoch(epoch, from: place.batch)
         while let batch = try batches.next() {
+            if phase == .train { reseedDropouts(epoch: epoch, batch: place.batch) }
             try step(phase, batch)
             place.batch = batches.position
             try onBatch(

@@ -138,6 +138,13 @@ extension AutogradContract {
             #expect(throws: AutogradError.checkpointDiverged(expected: 1, actual: 2)) { try y.sum().backward() }
         }
 
+        @Test func checkpointNoticesACapturedLeafThatChanged() throws {
+            let (x, w) = (Tensor([1, 2], requiresGrad: true), Tensor([3, 4], requiresGrad: true))
+            let y = try checkpoint { x * w }
+            try noGrad { _ = try w.mul_(2) }
+            #expect(throws: AutogradError.self) { try y.sum().backward() }
+        }
+
         @Test func checkpointsCanBeDifferentiatedTwice() throws {
             let x = Tensor([1, 2], requiresGrad: true)
             let y = try checkpoint { x * x * x }
@@ -164,6 +171,13 @@ extension AutogradContract {
             try (y * 3).sum().backward()
             #expect(seen.count == 3)
             #expect(throws: AutogradError.self) { try Tensor(1).registerHook { $0 } }
+        }
+
+        @Test func aLeafAskedForTwiceHasItsHookRunOnce() throws {
+            let x = Tensor([1, 2], requiresGrad: true)
+            try x.registerHook { $0 * 10 }
+            let gradients = try grad(of: [(x * 3).sum()], wrt: [x, x])
+            #expect(gradients.map { $0?.doubles() } == [[30, 30], [30, 30]])
         }
 
         @Test func aHookMayDifferentiateTheGraphItBelongsTo() throws {

@@ -127,6 +127,16 @@ extension AutogradContract {
             #expect(throws: AutogradError.self) { try Tensor(1).retainGrad() }
         }
 
+        @Test func aRetainedGradientIsThatOfTheNewestValue() throws {
+            let x = Tensor([1, 2], requiresGrad: true)
+            let y = x * 3
+            try y.retainGrad()
+            try y.mul_(5)
+            try (y * 2).sum().backward()
+            #expect(y.grad?.doubles() == [2, 2])
+            #expect(x.grad?.doubles() == [30, 30])
+        }
+
         @Test func theFlagOfAResultCannotChange() {
             let y = Tensor([1, 2], requiresGrad: true) * 2
             let error = #expect(throws: AutogradError.self) { try y.requiresGrad_(false) }
@@ -236,6 +246,13 @@ extension AutogradContract {
             try (a + b).sum().backward()
             try a.grad?.mul_(10)
             #expect(b.grad?.doubles() == [1, 1])
+        }
+
+        @Test func norIsADifferentiableOne() throws {
+            let (a, b) = (Tensor([1, 2], requiresGrad: true), Tensor([3, 4], requiresGrad: true))
+            try (a + b).square().sum().backward(createGraph: true)
+            try (a + b).sum().backward()
+            #expect(a.grad?.doubles() == [9, 13] && b.grad?.doubles() == [9, 13])
         }
 
         @Test func aTensorUsedTwiceCollectsBoth() throws {

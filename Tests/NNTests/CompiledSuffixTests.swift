@@ -182,6 +182,23 @@ private struct Network {
         #expect(error < 1e-3, "off by \(error)")
     }
 
+    @Test func hooksRunOnceUnderCreateGraph() throws {
+        let compiled = try cut(Network(widths: [16, 20]), ["layer1.conv2"], followsBatch: true)
+        let weight = try #require(compiled.module.parameters().first { $0.requiresGrad && $0.rank == 4 })
+        let found = try CompiledSuffix(compiled.module).run(
+            compiled.nodes, compiled.given, constants: compiled.constants)
+        let value = loss(try #require(found[compiled.module.logits]))
+        var calls = 0
+        try weight.registerHook { gradient in
+            calls += 1
+            return gradient * 2
+        }
+        _ = try grad(of: value, wrt: weight, createGraph: true)
+        #expect(calls == 1)
+        try value.backward(createGraph: true)
+        #expect(calls == 2)
+    }
+
     @Test func refusesAParameterChangedMeanwhile() throws {
         let compiled = try cut(Network(), ["layer2"], followsBatch: true)
         let found = try CompiledSuffix(compiled.module).run(

@@ -41,6 +41,45 @@ import Testing
         #expect(try module(Tensor(.zeros([5, 3], dtype: dtype))).shape == [5, 2])
     }
 
+    /// A MatMul and the Add of its bias are one layer, which the cut may go through.
+    @Test func aBiasTrainsWithoutItsWeight() throws {
+        var graph = Graph()
+        let (x, weight, bias) = (graph.addValue("x"), graph.addValue("fc.weight"), graph.addValue("fc.bias"))
+        let (product, y) = (graph.addValue("xw"), graph.addValue("y"))
+        graph.inputs = [x]
+        graph.constants = [weight: .full([3, 2], 0.5), bias: NDArray([Float(1), 2])]
+        graph.nodes = [
+            Graph.Node(name: "fc/MatMul", op: Op.MatMul(), inputs: [x, weight], outputs: [product]),
+            Graph.Node(name: "fc/Add", op: Op.Add(), inputs: [product, bias], outputs: [y]),
+        ]
+        graph.outputs = [y]
+        let module = try GraphModule(graph)
+        try module.unfreeze(matching: ["fc.bias"])
+        let cut = module.cut()
+        #expect(cut.prefix == [0] && cut.suffix == [1])
+        let features = Tensor(.full([4, 2], 3, dtype: .float32))
+        let logits = try #require(try module.run(cut.suffix, [product: features], constants: graph.constants)[y])
+        #expect(logits.doubles() == [4, 5, 4, 5, 4, 5, 4, 5])
+        try logits.sum().backward()
+        #expect(module.parameter("fc.bias")?.grad?.doubles() == [4, 4])
+        #expect(try module(Tensor(.full([1, 3], 1, dtype: .float32))).doubles() == [2.5, 3.5])
+    }
+
+    /// Dropout nodes are modules: they drop in training, and the cut is before them.
+    @Test func dropoutsOfTheFileDropWhileTraining() throws {
+        let module = try module(outputs: 64, [Op.Dropout(ratio: 0.25), Op.Relu()])
+        #expect(module["n0"] is Dropout && module.modules().count == 3)
+        let x = Tensor(.full([2, 3], 1, dtype: .float32))
+        #expect(module.cut().suffix == [1, 2] && module.cut(training: false).suffix == [])
+        module.reseedDropouts(RandomSource(seed: 1))
+        let first = try module(x).doubles()
+        #expect(Set(first) == [0, 2] && (0.1...0.4).contains(Double(first.count { $0 == 0 }) / 128))
+        #expect(try module(x).doubles() != first)
+        module.reseedDropouts(RandomSource(seed: 1))
+        #expect(try module(x).doubles() == first)
+        #expect(try module.eval()(x).doubles().allSatisfy { $0 == 1.5 })
+    }
+
     @Test func aSingleOutputAndASigmoidAreRefused() throws {
         let single = try module(outputs: 1, [Op.Sigmoid()])
         let one = try #require(throws: GraphError.self) { try single.classCount() }

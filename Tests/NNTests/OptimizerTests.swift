@@ -138,6 +138,19 @@ import Testing
         #expect(throws: OptimizerError.self) { try other.load(stateDict: state) }
         let two = try Adam([ParameterGroup([parameter([1])]), ParameterGroup([parameter([1])])])
         #expect(throws: OptimizerError.self) { try other.load(stateDict: two.stateDict()) }
+        let descent = try SGD([p], momentum: 0.9)
+        #expect(throws: OptimizerError.self) { try descent.load(stateDict: state) }
+        var broken = state
+        broken.scalars["state/fc.bias/step"] = 1e300
+        #expect(throws: OptimizerError.self) { try optimizer.load(stateDict: broken) }
+    }
+
+    @Test func aRefusedGroupLeavesNothingBehind() throws {
+        let optimizer = try SGD([parameter([1])])
+        let (good, half) = (parameter([1]), Parameter(NDArray([1]).converted(to: .float16)))
+        #expect(throws: OptimizerError.self) { try optimizer.add(ParameterGroup([good, half])) }
+        try optimizer.add(ParameterGroup([good]))
+        #expect(optimizer.groups.count == 2)
     }
 
     @Test func anOptimizerOfYourOwn() throws {
@@ -165,6 +178,24 @@ import Testing
         #expect(p.grad?.array.doubles() == [3, 0])
         #expect(try clipGradientNorm([p, q, without], maxNorm: 1) == 5)
         #expect(try difference(#require(q.grad).array, NDArray([0.8]), rtol: 1e-6) == nil)
+    }
+
+    @Test(arguments: [GradientNorm.euclidean, .maximum]) func clippingWithoutANormSpoilsEveryGradient(
+        _ kind: GradientNorm
+    ) throws {
+        let (p, q) = (parameter([0, 0], gradient: [.nan, 3]), parameter([0], gradient: [4]))
+        #expect(try clipGradientNorm([p, q], maxNorm: 1, norm: kind).isNaN)
+        #expect(q.grad?.array.item().isNaN == true)
+    }
+
+    @Test func onlySchedulesThatMoveTheMomentumChangeIt() throws {
+        let optimizer = try SGD([parameter([1])], learningRate: 0.1, momentum: 0.9)
+        let scheduler = LearningRateScheduler(optimizer, StepLR(stepSize: 1))
+        optimizer.groups[0].momentum = 0.5
+        try scheduler.step()
+        #expect(optimizer.groups[0].momentum == 0.5)
+        _ = LearningRateScheduler(optimizer, OneCycleLR(totalSteps: 4))
+        #expect(optimizer.groups[0].momentum == 0.95)
     }
 
     @Test func aScheduleEnds() throws {

@@ -38,7 +38,7 @@ import Testing
     }
 
     private func output(_ model: ImportedModel, _ x: NDArray) throws -> NDArray {
-        try noGrad { try model.module(Tensor(x)) }.array
+        try noGrad { try model.module.eval()(Tensor(x)) }.array
     }
 
     /// The model after its unfrozen parameters have moved, and the same written and read again.

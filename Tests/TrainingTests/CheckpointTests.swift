@@ -28,10 +28,16 @@ import Testing
             $0.learningRates = LearningRates(0.01, layers: [.init("fc", 0.05)])
             $0.schedule = "warmup:2+cosine"
         },
+        // Has a Dropout between the two.
+        .tiny {
+            $0.model = TestFiles.fixtures.appendingPathComponent("oracles/opset9-attributes/model.onnx").path
+            $0.data = TestFiles.package.appendingPathComponent("models/resnet-tiny-data").path
+            $0.unfreeze = ["conv2", "fc"]
+        },
     ]
 
     /// Epochs have twelve batches of training and three of validation.
-    @Test(arguments: [(0, 3), (1, 31), (1, 13), (2, 44), (3, 14), (3, 20)])
+    @Test(arguments: [(0, 3), (1, 31), (1, 13), (2, 44), (3, 14), (3, 20), (4, 17)])
     func endsWithTheSameBits(index: Int, batches: Int) throws {
         let settings = CheckpointTests.settings[index]
         let whole = try FineTuneRun(settings)

@@ -20,6 +20,21 @@ import Vision
         #expect(try bench.run(cached: false).values == first.values)
     }
 
+    /// With nothing unfrozen the values are the logits, out of a Gemm.
+    @Test func productsOfMatricesAreFoundAgain() throws {
+        let bench = try Bench()
+        let first = try bench.run(cached: true, unfreeze: [])
+        let second = try bench.run(cached: true, unfreeze: [])
+        #expect(second.counts == [10, 0])
+        #expect(second.values == first.values)
+    }
+
+    @Test func aBatchSizeOfMillionsIsAllPictures() throws {
+        let bench = try Bench()
+        let stream = try bench.stream(augmentation: .none, batchSize: 1 << 40)
+        #expect(try Bench.batches(try stream.epoch(1)).map(\.indices.count) == [10])
+    }
+
     @Test func streamsOfOneProcessShare() throws {
         let bench = try Bench()
         let store = FeatureStore()
@@ -226,6 +241,16 @@ import Vision
             #expect(Set(batches.flatMap(\.indices)) == [1, 2, 3, 6, 7, 8, 9])
             #expect(batches.allSatisfy { batch in batch.labels == batch.indices.map { $0 % 2 } })
             #expect(stream.skipped.count == 3)
+            // Values that are kept come in the same batches as those that are not.
+            let readable = stream.loader.batches(ofEpoch: 0).map { $0.filter { ![0, 4, 5].contains($0) } }
+            #expect(batches.map(\.indices) == readable.filter { !$0.isEmpty })
+            for first in 0...5 {
+                let rest = try Bench.batches(try stream.epoch(0, from: first))
+                #expect(rest.map(\.indices) == readable.dropFirst(first).filter { !$0.isEmpty })
+            }
+            try stream.model.recut()
+            _ = try stream.epoch(1)
+            #expect(stream.skipped.count == 3)
         }
     }
 }
@@ -286,7 +311,7 @@ private final class Bench {
         for (name, parameter) in module.namedParameters() where isChanged(name) {
             try parameter.mutate { array in array.withMutableElements(as: Float.self) { $0[0] += 1 } }
         }
-        try module.unfreeze(matching: unfreeze)
+        if !unfreeze.isEmpty { try module.unfreeze(matching: unfreeze) }
         module.setFrozenStatistics(true)
         module.train()
         let dataset = PictureDataset(

@@ -49,7 +49,7 @@ import Testing
             let module = model.module
             try module.unfreeze(matching: ["head"])
             module.setFrozenStatistics(answers.metadata["bn_mode"] != "train")
-            module.train()
+            trainWithoutMasks(module)
             let cut = try CutModel(module)
             let logits = try cut.logits(try cut.features(try oracle.batch(0, answers)))
             try CrossEntropyLoss()(logits, try answers.tensor(named: "labels").rows(0..<1).integers()).backward()
@@ -64,7 +64,7 @@ import Testing
         let settings = answers.metadata
         try module.unfreeze(matching: [settings["unfreeze"] ?? "fc"])
         module.setFrozenStatistics(settings["bn_mode"] != "train")
-        module.train()
+        trainWithoutMasks(module)
         let cut = try CutModel(module)
         let optimizer = try SGD(
             module.parameters().filter(\.requiresGrad), learningRate: Double(settings["lr"] ?? "") ?? 0.001,
@@ -86,6 +86,12 @@ import Testing
             try optimizer.step()
         }
         return errors
+    }
+
+    /// Random masks cannot be compared: the oracle has none.
+    private func trainWithoutMasks(_ module: GraphModule) {
+        module.train()
+        for case let dropout as Dropout in module.modules() { dropout.eval() }
     }
 
     private func compareGradients(

@@ -25,6 +25,27 @@ import Testing
         try settings.check()
     }
 
+    /// A schedule after a warm-up has the epochs that are left.
+    @Test(arguments: [("cosine", 6), ("onecycle", 6), ("warmup:2+cosine", 6), ("warmup:2+onecycle", 6)])
+    func schedulesEndWithTheRun(schedule: String, epochs: Int) throws {
+        var settings = CheckpointTests.settings[0]
+        (settings.schedule, settings.epochs) = (schedule, epochs)
+        let made = try settings.makeSchedule()
+        let rates = (0..<epochs).map { made.learningRate(step: $0, initial: 1) }
+        #expect(rates[epochs - 1] < 0.15 && rates.max() ?? 0 > 0.6, "\(rates)")
+    }
+
+    @Test func whatIsTrainableDependsOnTheEpoch() throws {
+        let run = try FineTuneRun(CheckpointTests.settings[3])
+        let (first, later) = (run.trainable(inEpoch: 1), run.trainable(inEpoch: 2))
+        #expect(first == run.unfrozen && Set(later.names).isSuperset(of: first.names))
+        #expect(try later.elements > first.elements && RunRecord(run).trainable.names == later.names)
+        for (epoch, report) in [(1, first), (3, later)] {
+            let metadata = try run.metadata(Trainer.Best(epoch: epoch, accuracy: 1, state: [:]))
+            #expect(metadata.first { $0.key == "finetune.unfrozen" }?.value == report.names.joined(separator: ","))
+        }
+    }
+
     @Test func numbersHaveBounds() throws {
         let changes: [(inout RunSettings) -> Void] = [
             { $0.epochs = .max }, { $0.batchSize = .max }, { $0.threads = -1 }, { $0.patience = 0 },

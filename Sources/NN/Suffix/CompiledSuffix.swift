@@ -129,10 +129,14 @@ final class SuffixFunction: DifferentiableFunction {
         _ gradOutputs: [Tensor?], _ inputs: [Tensor], _ context: VJPContext
     ) throws -> [Tensor?] {
         let wanted = inputs.indices.filter { context.needs($0) && inputs[$0].requiresGrad }
-        let outputs = try enableGrad { try program.compose(inputs) }
+        // Stand-ins, whose gradients are on their way to the leaves still: hooks run when they arrive there.
+        let (operands, outputs) = try enableGrad {
+            let operands = inputs.map { $0.clone() }
+            return (operands, try program.compose(operands))
+        }
         let reached = zip(outputs, gradOutputs).filter { $0.requiresGrad && $1 != nil }
         let gradients = try grad(
-            of: reached.map(\.0), wrt: wanted.map { inputs[$0] }, gradOutputs: reached.map(\.1),
+            of: reached.map(\.0), wrt: wanted.map { operands[$0] }, gradOutputs: reached.map(\.1),
             createGraph: GradMode.isEnabled, allowUnused: true)
         var result = [Tensor?](repeating: nil, count: inputs.count)
         for (index, gradient) in zip(wanted, gradients) { result[index] = gradient }

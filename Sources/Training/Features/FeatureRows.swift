@@ -63,7 +63,7 @@ extension FeatureStream {
         guard let batch = try loader.batch(at: samples.values.sorted()), batch.count == samples.count else {
             return false
         }
-        let computed = try features(of: batch)
+        let computed = try features(of: batch, alone: true)
         for (row, index) in batch.indices.enumerated() {
             let stored = rows.places[index]?.features ?? []
             let fresh = computed.map { $0.rows(row..<row + 1) }
@@ -81,19 +81,19 @@ extension FeatureStream {
     ) throws -> Bool {
         guard !missing.isEmpty else { return true }
         var configuration = loader.configuration
-        configuration.batchSize = max(configuration.batchSize, FeatureStream.picturesAhead)
+        configuration.batchSize = min(max(configuration.batchSize, FeatureStream.picturesAhead), missing.count)
         configuration.shuffle = false
         configuration.dropLast = false
         configuration.cacheBytes = 0
         configuration.prefetch = 1
         let ahead = try BatchLoader(
             loader.dataset.subset(missing), transform: loader.transform, configuration: configuration)
-        defer { skippedAhead += ahead.skipped }
+        defer { for error in ahead.skipped { skippedAhead[error.path] = error } }
         let epoch = ahead.epoch(0)
         var builder: FeatureBlockBuilder?
         var done = 0
         while let batch = try epoch.next() {
-            let features = try features(of: batch)
+            let features = try features(of: batch, alone: true)
             if builder == nil {
                 let rowBytes = features.reduce(0) { $0 + $1.byteCount } / batch.count
                 guard store.hasRoom(for: rowBytes * (missing.count - done), on: shelf) else { return false }

@@ -59,7 +59,7 @@ public struct Checkpoint: Sendable {
 
     /// Writes the checkpoint, complete or not at all. A checkpoint that was there keeps `previousName` beside it.
     ///
-    /// Throws `FileError`; both old files are then as they were.
+    /// Throws `FileError`; the old checkpoint is then still there, under its own name or under `previousName`.
     public func write(to path: String, run: String, previousName: String) throws {
         var tensors: [String: NDArray] = [:]
         for (prefix, part) in [("weights/", weights), ("best/", best), ("optimizer/", optimizer)] {

@@ -12,7 +12,7 @@ public final class FineTuneRun {
     public let loaded: LoadedModel
     public let data: DatasetSplit
     public let trainer: Trainer
-    /// What became trainable.
+    /// What is trainable from the first epoch on.
     public let unfrozen: FreezingReport
     public let head: GraphModule.HeadReplacement?
     public let augmentation: Augmentation
@@ -88,6 +88,16 @@ public final class FineTuneRun {
 
     /// Layers that join later, by epoch.
     public let laterUnfrozen: [(epoch: Int, report: FreezingReport)]
+
+    /// What is trainable in `epoch`, counted from 1.
+    public func trainable(inEpoch epoch: Int) -> FreezingReport {
+        var names = Set(unfrozen.names)
+        for later in laterUnfrozen where later.epoch <= epoch { names.formUnion(later.report.names) }
+        let parameters = module.namedParameters().filter { names.contains($0.name) }
+        return FreezingReport(
+            names: parameters.map(\.name), elements: parameters.reduce(0) { $0 + $1.parameter.count },
+            totalTensors: unfrozen.totalTensors, totalElements: unfrozen.totalElements)
+    }
 
     /// Pictures that could not be read so far.
     public var skippedPictures: [PictureError] { streams.flatMap(\.skipped) }
@@ -191,6 +201,7 @@ extension RunSettings {
     func trainerOptions(_ data: PictureDataset) -> Trainer.Options {
         var options = Trainer.Options()
         options.epochs = epochs
+        options.seed = seed
         options.patience = patience
         options.clipNorm = clipNorm
         options.labelSmoothing = labelSmoothing

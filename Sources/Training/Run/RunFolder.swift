@@ -213,11 +213,8 @@ extension FineTuneRun {
         preprocessing.augment = augmentation
         return try ModelCard(classes: data.classes, preprocessing: preprocessing).metadata() + [
             ("finetune.base_sha256", loaded.imported.file.bytes.sha256()),
-            ("finetune.unfrozen", unfrozen.names.joined(separator: ",")),
+            ("finetune.unfrozen", trainable(inEpoch: best.epoch).names.joined(separator: ",")),
             ("finetune.epoch", "\(best.epoch)"), ("finetune.val_accuracy", "\(best.accuracy)"),
         ]
     }
-
-    /// Numbers that training moves.
-    public var trainableElements: Int { unfrozen.elements }
 }

@@ -95,8 +95,9 @@ public struct RunRecord: Codable, Sendable, Equatable {
         data = Data(
             source: settings.data ?? FineTuneRun.defaultData(model: settings.model), classes: run.data.classes,
             train: Pictures(run.data.train, run.features), val: Pictures(run.data.val, run.features))
+        let everTrainable = run.trainable(inEpoch: settings.epochs)
         trainable = Trainable(
-            names: run.unfrozen.names, elements: run.unfrozen.elements, totalElements: run.unfrozen.totalElements)
+            names: everTrainable.names, elements: everTrainable.elements, totalElements: everTrainable.totalElements)
     }
 
     /// Names the run in its checkpoints: a digest of settings, model and pictures.

@@ -27,15 +27,16 @@ extension RunSettings {
     /// optionally after `warmup:5,`.
     public func makeSchedule() throws -> any Schedule {
         let option = "--schedule"
-        func parse(_ text: Substring) throws -> any Schedule {
+        func parse(_ text: Substring, epochs: Int) throws -> any Schedule {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
             switch (parts[0], parts.count) {
             case ("constant", 1): return ConstantLR()
             case ("cosine", 1): return CosineAnnealingLR(period: max(epochs, 1))
             case ("onecycle", 1):
-                guard epochs > 1 else { throw SettingError(option, "onecycle needs at least 2 epochs") }
-                // The scheduler also steps after the last epoch, whose rate is never used.
-                return OneCycleLR(totalSteps: epochs + 1)
+                guard epochs > 1 else {
+                    throw SettingError(option, "onecycle needs at least 2 epochs, after a warm-up too")
+                }
+                return OneCycleLR(totalSteps: epochs)
             case ("step", 1...3):
                 let size = parts.count > 1 ? Int(parts[1]) : 7
                 let gamma = parts.count > 2 ? Double(parts[2]) : 0.1
@@ -62,9 +63,9 @@ extension RunSettings {
         if pieces.count == 2, pieces[0].hasPrefix("warmup:"), let steps = Int(pieces[0].dropFirst(7)),
             SettingRange.epochs.contains(steps)
         {
-            return LinearWarmup(steps: steps, then: try parse(pieces[1]))
+            return LinearWarmup(steps: steps, then: try parse(pieces[1], epochs: epochs - steps))
         }
-        return try parse(schedule[...])
+        return try parse(schedule[...], epochs: epochs)
     }
 
     /// The optimizer over `parameters`, which must have trainable ones.
