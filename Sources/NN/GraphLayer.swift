@@ -10,12 +10,10 @@ struct GraphLayer {
     let parameters: [String: Parameter]
     /// By role: `running_mean`, `running_var`.
     let buffers: [String: Buffer]
-    private let layer: Layer
-    private let nodes: [Graph.Node]
+    private let first: Graph.Node
 
     init(_ layer: Layer, in graph: Graph, origins: [ValueID: ValueID]) {
-        self.layer = layer
-        nodes = layer.nodes.map { graph.nodes[$0] }
+        first = graph.nodes[layer.nodes[0]]
         var parameters: [String: Parameter] = [:]
         for slot in layer.parameters {
             guard let array = graph.constants[slot.root] else { continue }
@@ -23,7 +21,7 @@ struct GraphLayer {
             parameter.name = "\(layer.path).\(slot.role)"
             let initializer = graph.values[origins[slot.root] ?? slot.root].name
             var aliases = [initializer]
-            if let scope = nodes[0].scope { aliases.append("\(scope).\(slot.role)") }
+            if let scope = first.scope { aliases.append("\(scope).\(slot.role)") }
             parameter.aliases = aliases.filter { $0 != parameter.name }
             parameters[slot.role] = parameter
         }
@@ -78,7 +76,7 @@ struct GraphLayer {
     /// Runs the layer; `lookup` gives the values that are not the layer's own.
     func run(_ lookup: (ValueID?) -> Tensor?) throws -> Tensor {
         guard let general = module as? OperatorLayer else {
-            guard let x = lookup(nodes[0].inputs[0]) else { throw GraphError(nodes[0].label, "has no input") }
+            guard let x = lookup(first.inputs[0]) else { throw GraphError(first.label, "has no input") }
             return try module(x)
         }
         return try general.run(lookup)

@@ -97,6 +97,15 @@ extension Module {
         return report
     }
 
+    /// Runs `body` with the values of `state` in place; those that were there before come back, whether it throws or not.
+    public final func withState<R>(_ state: StateDict, _ body: () throws -> R) throws -> R {
+        let present = stateDict()
+        try load(stateDict: state)
+        let result = Result { try body() }
+        try load(stateDict: present)
+        return try result.get()
+    }
+
     private func namedState() -> [(name: String, tensor: Tensor)] {
         namedModules(uniquely: false).flatMap { path, module -> [(name: String, tensor: Tensor)] in
             let members = module.members

@@ -49,6 +49,12 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     /// An independent stream for a non-negative or negative integer key.
     public func split(_ key: Int) -> RandomSource { split(UInt64(bitPattern: Int64(key))) }
 
+    /// An independent stream for a purpose in words.
+    public func split(_ purpose: String) -> RandomSource {
+        // FNV-1a.
+        split(purpose.utf8.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+    }
+
     /// A number in [0, 1), every multiple of 2^-53 equally likely.
     public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 

@@ -74,7 +74,7 @@ public final class Trainer {
     public struct Best {
         public var epoch: Int
         public var accuracy: Double
-        public var state: [ValueID: NDArray]
+        public var state: StateDict
     }
 
     public let model: CutModel
@@ -140,11 +140,11 @@ public final class Trainer {
             history.append(record)
             place = TrainerState.Position()
             if record.val.accuracy > best?.accuracy ?? -1 {
-                best = Best(epoch: record.epoch, accuracy: record.val.accuracy, state: model.module.snapshot())
+                best = Best(epoch: record.epoch, accuracy: record.val.accuracy, state: model.module.stateDict())
             }
             try onEpoch(record)
         }
-        if let best { try model.module.restore(best.state) }
+        if let best { try model.module.load(stateDict: best.state) }
         model.module.eval()
     }
 
@@ -188,11 +188,13 @@ public final class Trainer {
         return place.statistics.result
     }
 
-    /// One step that belongs to no epoch; returns its loss. Weights stay as they are when a number is not finite.
-    func trainingStep(_ batch: FeatureBatch) throws -> Double {
+    /// One step that belongs to no epoch: nothing is counted, but weights move. Returns its loss.
+    @discardableResult
+    func trial(_ phase: Phase, _ batch: FeatureBatch) throws -> Double {
         let here = place
         defer { place = here }
-        return try step(.train, batch)
+        model.module.train(phase == .train)
+        return try step(phase, batch)
     }
 
     @discardableResult
@@ -218,13 +220,6 @@ public final class Trainer {
         return value
     }
 
-    /// Does what a step does, as a trial: nothing is counted, but weights move.
-    func rehearse(_ phase: Phase, _ batch: FeatureBatch) throws {
-        defer { place = TrainerState.Position() }
-        model.module.train(phase == .train)
-        try step(phase, batch)
-    }
-
     private func notFinite(_ value: NotFinite.Value, _ phase: Phase, _ batch: FeatureBatch) -> TrainingError {
         .notFinite(
             NotFinite(
@@ -248,12 +243,12 @@ public final class Trainer {
     }
 
     /// Takes up a run where `state` left it, with weights, optimizer and schedule restored already.
-    func resume(at state: TrainerState, best snapshot: [ValueID: NDArray]?) {
+    func resume(at state: TrainerState, best weights: StateDict?) {
         history = state.history
         place = state.position
         best = nil
-        if let snapshot, let epoch = state.bestEpoch, let accuracy = state.bestAccuracy {
-            best = Best(epoch: epoch, accuracy: accuracy, state: snapshot)
+        if let weights, let epoch = state.bestEpoch, let accuracy = state.bestAccuracy {
+            best = Best(epoch: epoch, accuracy: accuracy, state: weights)
         }
     }
 }

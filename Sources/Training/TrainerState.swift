@@ -1,5 +1,3 @@
-import Autograd
-import GraphIR
 import NN
 import Optim
 import TensorCore
@@ -47,14 +45,13 @@ extension Trainer {
         let state = TrainerState(
             history: history, position: position, bestEpoch: best?.epoch, bestAccuracy: best?.accuracy,
             scheduler: scheduler.state, optimizer: optimizerState.scalars)
-        let moving = model.module.movingState()
-        var weights: [String: NDArray] = [:]
-        var bestWeights: [String: NDArray] = [:]
-        for (name, value, tensor) in moving {
-            weights[name] = tensor.array
-            bestWeights[name] = best?.state[value]
+        let (names, present) = (model.module.movingNames, model.module.stateDict())
+        func moving(_ state: StateDict) -> [String: NDArray] {
+            names.reduce(into: [:]) { $0[$1] = state[$1] }
         }
-        return Checkpoint(state: state, weights: weights, best: bestWeights, optimizer: optimizerState.arrays)
+        return Checkpoint(
+            state: state, weights: moving(present), best: best.map { moving($0.state) } ?? [:],
+            optimizer: optimizerState.arrays)
     }
 
     /// Goes on from `checkpoint`, which a trainer of the same model and settings made.
@@ -64,60 +61,32 @@ extension Trainer {
     public func restore(_ checkpoint: Checkpoint) throws {
         let state = checkpoint.state
         for epoch in 1..<(state.epoch + (state.position.hasBegun ? 1 : 0)) { try unfreeze(beforeEpoch: epoch) }
-        let moving = model.module.movingState()
-        let hasBest = state.bestEpoch != nil
-        for (name, _, tensor) in moving {
-            for weights in hasBest ? [checkpoint.weights, checkpoint.best] : [checkpoint.weights] {
-                guard let array = weights[name], array.shape == tensor.shape, array.dtype == tensor.dtype else {
-                    throw CheckpointError.mismatch("it lacks '\(name)' as \(tensor.dtype) \(tensor.shape)")
-                }
+        let (names, present) = (model.module.movingNames, model.module.stateDict())
+        guard checkpoint.weights.count == names.count else {
+            throw CheckpointError.mismatch(
+                "it holds \(checkpoint.weights.count) trained tensors, the run has \(names.count)")
+        }
+        func complete(_ moved: [String: NDArray]) throws -> StateDict {
+            try names.reduce(into: present) { state, name in
+                guard let array = moved[name], let own = state[name], array.shape == own.shape, array.dtype == own.dtype
+                else { throw CheckpointError.mismatch("it lacks '\(name)' as the model has it") }
+                state[name] = array
             }
         }
-        guard checkpoint.weights.count == moving.count else {
-            throw CheckpointError.mismatch(
-                "it holds \(checkpoint.weights.count) trained tensors, the run has \(moving.count)")
-        }
+        let weights = try complete(checkpoint.weights)
+        let best = state.bestEpoch == nil ? nil : try complete(checkpoint.best)
         try optimizer.load(stateDict: OptimizerState(arrays: checkpoint.optimizer, scalars: state.optimizer))
         scheduler.state = state.scheduler
-        try noGrad {
-            for (name, _, tensor) in moving {
-                if let array = checkpoint.weights[name] { try tensor.mutate { $0 = array } }
-            }
-        }
-        resume(at: state, best: hasBest ? bestState(checkpoint, moving) : nil)
-    }
-
-    private func bestState(_ checkpoint: Checkpoint, _ moving: [MovingTensor]) -> [ValueID: NDArray] {
-        var snapshot = model.module.snapshot()
-        for (name, value, _) in moving { snapshot[value] = checkpoint.best[name] }
-        return snapshot
+        try model.module.load(stateDict: weights)
+        resume(at: state, best: best)
     }
 }
 
-/// A tensor that training may change, under its name in the file.
-typealias MovingTensor = (name: String, value: ValueID, tensor: Tensor)
-
-extension GraphModule {
-    /// Unfrozen parameters, and running statistics where batch norms follow the batch.
-    func movingState() -> [MovingTensor] {
-        let followsBatch = modules().contains { ($0 as? BatchNorm2d)?.frozenStatistics == false }
-        return state().compactMap { value, tensor in
-            guard tensor.requiresGrad || (followsBatch && tensor is Buffer) else { return nil }
-            return (graph.values[value].name, value, tensor)
-        }
-    }
-
-    /// Values of every parameter and buffer, by the constant each came from.
-    public func snapshot() -> [ValueID: NDArray] {
-        Dictionary(uniqueKeysWithValues: state().map { ($0.value, $0.tensor.array) })
-    }
-
-    /// Puts the values of a snapshot back.
-    public func restore(_ snapshot: [ValueID: NDArray]) throws {
-        try noGrad {
-            for (value, tensor) in state() {
-                if let array = snapshot[value] { try tensor.mutate { $0 = array } }
-            }
-        }
+extension Module {
+    /// What training may change: unfrozen parameters, and running statistics of batch norms that follow the batch.
+    fileprivate var movingNames: [String] {
+        let following = namedModules().filter { ($1 as? BatchNorm2d)?.frozenStatistics == false }
+        return namedParameters().filter(\.parameter.requiresGrad).map(\.name)
+            + following.flatMap { path, norm in norm.namedBuffers().map { "\(path).\($0.name)" } }
     }
 }

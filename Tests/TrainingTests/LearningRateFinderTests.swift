@@ -35,13 +35,13 @@ import Testing
         settings.unfreeze = ["layer3", "fc"]
         settings.batchNorm = .train
         let run = try FineTuneRun(settings)
-        let before = run.module.snapshot()
+        let before = run.module.stateDict()
         var options = LearningRateFinder.Options()
         options.steps = 20
         let finder = try LearningRateFinder(run, options: options)
         #expect(finder.points.count > 10)
-        let after = run.module.snapshot()
-        #expect(before.keys == after.keys)
+        let after = run.module.stateDict()
+        #expect(before.names == after.names)
         for (value, array) in before { #expect(after[value]?.isBitIdentical(to: array) == true) }
         let optimizer = run.trainer.optimizer.stateDict()
         #expect(optimizer.scalars["group/0/learning_rate"] == settings.learningRate)

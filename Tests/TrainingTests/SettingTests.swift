@@ -41,7 +41,7 @@ import Testing
         #expect(first == run.unfrozen && Set(later.names).isSuperset(of: first.names))
         #expect(try later.elements > first.elements && RunRecord(run).trainable.names == later.names)
         for (epoch, report) in [(1, first), (3, later)] {
-            let metadata = try run.metadata(Trainer.Best(epoch: epoch, accuracy: 1, state: [:]))
+            let metadata = try run.metadata(Trainer.Best(epoch: epoch, accuracy: 1, state: StateDict()))
             #expect(metadata.first { $0.key == "finetune.unfrozen" }?.value == report.names.joined(separator: ","))
         }
     }

@@ -46,11 +46,10 @@ struct SuffixPlan {
     private(set) var forwardCount = 0
 
     private var lifetimes: [Item: ClosedRange<Int>] = [:]
-    private var program: SuffixProgram { builder }
-    private let builder: SuffixProgram
+    private let program: SuffixProgram
 
     init(_ program: SuffixProgram, isRecording: Bool) {
-        builder = program
+        self.program = program
         for (index, step) in program.steps.enumerated() {
             work.append(.forward(index))
             for value in step.reads { touch(.value(value)) }

@@ -90,13 +90,10 @@ public struct RunReport: Sendable {
 extension FineTuneRun {
     /// What `best` takes each validation picture for; the present weights are put back.
     fileprivate func outcomes(with best: Trainer.Best) throws -> [RunReport.Outcome] {
-        let (present, wasTraining) = (module.snapshot(), module.isTraining)
-        try module.restore(best.state)
+        let wasTraining = module.isTraining
         module.eval()
-        let found = Result { try outcomes() }
-        module.train(wasTraining)
-        try module.restore(present)
-        return try found.get()
+        defer { module.train(wasTraining) }
+        return try module.withState(best.state) { try outcomes() }
     }
 
     /// What the module, as it is, takes each validation picture for.

@@ -6,7 +6,7 @@ import TensorCore
 /// A run between two batches: what going on to the same end, bit for bit, needs beside the model and the pictures.
 ///
 /// On the disk it is a safetensors file. Tensors: `weights/NAME` and `best/NAME` for each parameter and running statistic that
-/// training moves (NAME as in the ONNX file) and `optimizer/KEY` for the optimizer's arrays. Metadata: `format`
+/// training moves (NAME being its path) and `optimizer/KEY` for the optimizer's arrays. Metadata: `format`
 /// (`finetune.checkpoint/1`), `run` (which run it belongs to), `state` (a `TrainerState` as JSON) and `sha256` over all of it.
 public struct Checkpoint: Sendable {
     public static let format = "finetune.checkpoint/1"

@@ -2,7 +2,6 @@ import Files
 import Foundation
 import NN
 import ONNX
-import Optim
 import TensorCore
 import Vision
 
@@ -145,72 +144,15 @@ public final class FineTuneRun {
     }
 }
 
-extension RandomSource {
-    /// An independent stream for a purpose.
-    func split(_ purpose: String) -> RandomSource {
-        split(purpose.utf8.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
-    }
-}
-
-extension PictureDataset {
-    /// Weights inverse to how often each class occurs, with mean 1 over the pictures.
-    func balancedWeights() -> [Double] {
-        classCounts.map { $0 == 0 ? 0 : Double(count) / (Double(classes.count) * Double($0)) }
-    }
-}
-
-extension RunSettings {
-    /// Throws `SettingError` for a number out of its range.
-    public func check() throws {
-        func require(_ condition: Bool, _ option: String, _ reason: String) throws {
-            if !condition { throw SettingError(option, reason) }
-        }
-        try SettingRange.check(epochs, SettingRange.epochs, "--epochs")
-        try SettingRange.check(patience, SettingRange.epochs, "--patience")
-        try SettingRange.check(batchSize, SettingRange.batchSize, "--batch-size")
-        try SettingRange.check(threads, SettingRange.threads, "--threads")
-        try SettingRange.check(featureCacheLimit, SettingRange.megabytes, "--feature-cache-limit")
-        try require(learningRate > 0 && learningRate.isFinite, "--lr", "\(learningRate) is not a positive number")
-        try require(momentum >= 0 && momentum < 1, "--momentum", "\(momentum) is not in 0 ..< 1")
-        try require(
-            weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is not a finite number from 0")
-        try require((0..<1).contains(labelSmoothing), "--label-smoothing", "\(labelSmoothing) is not in 0 ..< 1")
-        try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
-        if let valFraction {
-            try require(valFraction > 0 && valFraction < 1, "--val-fraction", "\(valFraction) is not between 0 and 1")
-        }
-        guard RunSettings.optimizers.contains(optimizer) else { throw unknownOptimizer }
-        try require(
-            classWeights == nil || classWeights == "balanced", "--class-weights",
-            "'\(classWeights ?? "")' is not 'balanced'")
-        _ = try makeSchedule()
-        _ = try unfreezingSteps()
-    }
-
-    /// A store with the cache that the settings name.
-    public func makeFeatureStore() -> FeatureStore {
-        let folder =
-            switch featureCache {
-            case "auto": FeatureCache.standardFolder()
-            case "off": String?.none
-            default: featureCache
-            }
-        return FeatureStore(cache: folder.map { FeatureCache(folder: $0, byteLimit: featureCacheLimit << 20) })
-    }
-
-    func trainerOptions(_ data: PictureDataset) -> Trainer.Options {
-        var options = Trainer.Options()
-        options.epochs = epochs
-        options.seed = seed
-        options.patience = patience
-        options.clipNorm = clipNorm
-        options.labelSmoothing = labelSmoothing
-        if classWeights == "balanced" { options.classWeights = data.balancedWeights() }
-        return options
-    }
-
-    func loading(shuffle: Bool) -> BatchLoader.Configuration {
-        BatchLoader.Configuration(
-            batchSize: batchSize, shuffle: shuffle, seed: seed, badPictures: skipBadPictures ? .skip : .fail)
+extension FineTuneRun {
+    /// What `best.onnx` says about itself.
+    func metadata(_ best: Trainer.Best) throws -> [(key: String, value: String)] {
+        var preprocessing = loaded.preprocessing
+        preprocessing.augment = augmentation
+        return try ModelCard(classes: data.classes, preprocessing: preprocessing).metadata() + [
+            ("finetune.base_sha256", loaded.imported.file.bytes.sha256()),
+            ("finetune.unfrozen", trainable(inEpoch: best.epoch).names.joined(separator: ",")),
+            ("finetune.epoch", "\(best.epoch)"), ("finetune.val_accuracy", "\(best.accuracy)"),
+        ]
     }
 }

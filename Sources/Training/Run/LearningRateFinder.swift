@@ -49,10 +49,10 @@ public struct LearningRateFinder: Sendable {
     ) throws {
         try options.check()
         let optimizer = run.trainer.optimizer
-        let (weights, state) = (run.module.snapshot(), optimizer.stateDict())
+        let (weights, state) = (run.module.stateDict(), optimizer.stateDict())
         var test = RangeTest(options: options)
         let outcome = Result { try test.train(run, onStep) }
-        try run.module.restore(weights)
+        try run.module.load(stateDict: weights)
         try optimizer.load(stateDict: state)
         optimizer.zeroGrad()
         try outcome.get()
@@ -144,7 +144,7 @@ private struct RangeTest {
             let rate = options.from * pow(options.to / options.from, part)
             for (group, share) in zip(optimizer.groups, shares) { group.learningRate = rate * share }
             do {
-                note(rate, try run.trainer.trainingStep(batch))
+                note(rate, try run.trainer.trial(.train, batch))
             } catch TrainingError.notFinite(let report) {
                 // Before any step no rate is to blame.
                 guard !points.isEmpty else { throw TrainingError.notFinite(report) }

@@ -62,7 +62,7 @@ extension FineTuneRun {
             guard let batch = try loader.batch(at: Array(order[start..<start + count])) else { continue }
             let features = try trainer.model.features(loaded.input.arrange(batch.images))
             let middle = clock.now
-            try trainer.rehearse(
+            try trainer.trial(
                 phase, FeatureBatch(features: features, labels: batch.labels, indices: batch.indices))
             (prefix, step) = ((middle - begin) / .seconds(1), (clock.now - middle) / .seconds(1))
             bytes = features.reduce(0) { $0 + $1.byteCount } / max(batch.count, 1) * loader.dataset.count

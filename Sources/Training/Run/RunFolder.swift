@@ -167,11 +167,9 @@ public struct RunFolder: Sendable {
     @discardableResult
     public func exportBest(_ run: FineTuneRun) throws -> Summary? {
         guard let best = run.trainer.best else { return nil }
-        let current = run.module.snapshot()
-        try run.module.restore(best.state)
-        let written = Result { try run.loaded.imported.write(to: bestModel, metadata: try run.metadata(best)) }
-        try run.module.restore(current)
-        try written.get()
+        try run.module.withState(best.state) {
+            try run.loaded.imported.write(to: bestModel, metadata: try run.metadata(best))
+        }
         try RunReport(run)?.write(to: self)
         return Summary(output: bestModel, report: "\(path)/report.html", accuracy: best.accuracy, epoch: best.epoch)
     }
@@ -203,18 +201,5 @@ extension Error {
         if let error = self as? FileError { return "\(error.reason)" }
         let error = self as NSError
         return (error.userInfo[NSUnderlyingErrorKey] as? NSError)?.localizedDescription ?? error.localizedDescription
-    }
-}
-
-extension FineTuneRun {
-    /// What `best.onnx` says about itself.
-    func metadata(_ best: Trainer.Best) throws -> [(key: String, value: String)] {
-        var preprocessing = loaded.preprocessing
-        preprocessing.augment = augmentation
-        return try ModelCard(classes: data.classes, preprocessing: preprocessing).metadata() + [
-            ("finetune.base_sha256", loaded.imported.file.bytes.sha256()),
-            ("finetune.unfrozen", trainable(inEpoch: best.epoch).names.joined(separator: ",")),
-            ("finetune.epoch", "\(best.epoch)"), ("finetune.val_accuracy", "\(best.accuracy)"),
-        ]
     }
 }

@@ -179,6 +179,35 @@ enum OptionValue: Decodable, Equatable {
     }
 }
 
+extension RunSettings {
+    /// Throws `SettingError` for a number out of its range.
+    public func check() throws {
+        func require(_ condition: Bool, _ option: String, _ reason: String) throws {
+            if !condition { throw SettingError(option, reason) }
+        }
+        try SettingRange.check(epochs, SettingRange.epochs, "--epochs")
+        try SettingRange.check(patience, SettingRange.epochs, "--patience")
+        try SettingRange.check(batchSize, SettingRange.batchSize, "--batch-size")
+        try SettingRange.check(threads, SettingRange.threads, "--threads")
+        try SettingRange.check(featureCacheLimit, SettingRange.megabytes, "--feature-cache-limit")
+        try require(learningRate > 0 && learningRate.isFinite, "--lr", "\(learningRate) is not a positive number")
+        try require(momentum >= 0 && momentum < 1, "--momentum", "\(momentum) is not in 0 ..< 1")
+        try require(
+            weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is not a finite number from 0")
+        try require((0..<1).contains(labelSmoothing), "--label-smoothing", "\(labelSmoothing) is not in 0 ..< 1")
+        try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
+        if let valFraction {
+            try require(valFraction > 0 && valFraction < 1, "--val-fraction", "\(valFraction) is not between 0 and 1")
+        }
+        guard RunSettings.optimizers.contains(optimizer) else { throw unknownOptimizer }
+        try require(
+            classWeights == nil || classWeights == "balanced", "--class-weights",
+            "'\(classWeights ?? "")' is not 'balanced'")
+        _ = try makeSchedule()
+        _ = try unfreezingSteps()
+    }
+}
+
 /// A setting whose text cannot be understood.
 public struct SettingError: Error, CustomStringConvertible, Equatable {
     public let option: String

@@ -68,31 +68,6 @@ extension RunSettings {
         return try parse(schedule[...], epochs: epochs)
     }
 
-    /// The optimizer over `parameters`, which must have trainable ones.
-    public func makeOptimizer(_ parameters: [Parameter]) throws -> Optimizer {
-        try makeOptimizer([ParameterGroup(parameters)])
-    }
-
-    /// The optimizer over `groups`, which must have trainable parameters.
-    public func makeOptimizer(_ groups: [ParameterGroup]) throws -> Optimizer {
-        switch optimizer {
-        case "sgd":
-            try SGD(groups, learningRate: learningRate, momentum: momentum, weightDecay: weightDecay)
-        case "adam": try Adam(groups, learningRate: learningRate, weightDecay: weightDecay)
-        case "adamw": try AdamW(groups, learningRate: learningRate, weightDecay: weightDecay)
-        default: throw unknownOptimizer
-        }
-    }
-
-    var unknownOptimizer: SettingError {
-        SettingError(
-            "--optimizer",
-            "'\(optimizer)' is not one of \(RunSettings.optimizers.joined(separator: ", "))"
-                + suggestion(for: optimizer, among: RunSettings.optimizers))
-    }
-
-    static let optimizers = ["sgd", "adam", "adamw"]
-
     /// Patterns by the epoch at whose start they join.
     func unfreezingSteps() throws -> [Int: [String]] {
         var steps: [Int: [String]] = [:]

@@ -181,7 +181,7 @@ public struct Sweep: Sendable {
             try run.trainer.run(onBatch: onBatch)
         } catch let error as TrainingError {
             failure = "\(error)"
-            if let best = run.trainer.best { try run.module.restore(best.state) }
+            if let best = run.trainer.best { try run.module.load(stateDict: best.state) }
         }
         let best = run.trainer.best
         let history = run.trainer.history
