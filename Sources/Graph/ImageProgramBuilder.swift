@@ -19,15 +19,6 @@ struct ImageProgramBuilder {
     private var steps: [ImageProgram.Step] = []
     private var available: Set<PlanValue> = []
 
-    /// Operators that, with `[N, ...]` in and out and constants that broadcast over N, treat every image by itself.
-    private static let perImage: Set<String> = [
-        "Abs", "Add", "AveragePool", "BatchNormalization", "Celu", "Clip", "Concat", "Div", "Dropout", "Elu", "Exp",
-        "Flatten", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "LRN",
-        "LeakyRelu", "MaxPool", "Mish", "Mul", "PRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt",
-        "Sub",
-        "Sum", "Tanh", "ThresholdedRelu",
-    ]
-
     /// - Parameters:
     ///   - nodes: fused nodes in execution order.
     ///   - infos: shapes of all values for the batch that the program is made for.
@@ -79,9 +70,7 @@ struct ImageProgramBuilder {
         case .addition(let a, let b, _, let output): return isImage(a) && isImage(b) && isImage(output)
         case .node(let index):
             let node = graph.nodes[index]
-            guard ImageProgramBuilder.perImage.contains(node.opType) else { return false }
-            if let norm = node.op as? Op.BatchNormalization, norm.isTraining { return false }
-            guard node.outputs.compactMap({ $0 }).count == 1 else { return false }
+            guard node.op.keepsImagesApart, node.outputs.compactMap({ $0 }).count == 1 else { return false }
             let rank = node.outputs[0].flatMap { infos[$0]?.shape.count } ?? 0
             for case let id? in node.inputs {
                 if let constant = constants[id] {
@@ -93,19 +82,8 @@ struct ImageProgramBuilder {
                     return false
                 }
             }
-            return node.outputs.allSatisfy { $0.map(isImage) ?? true } && keepsImagesApart(node)
-        }
-    }
-
-    /// Attributes with which an operator would mix images.
-    private func keepsImagesApart(_ node: Graph.Node) -> Bool {
-        guard let first = node.inputs.first, let input = first, let output = node.outputs[0],
-            let before = infos[input]?.shape, let after = infos[output]?.shape
-        else { return false }
-        switch node.opType {
-        // Joining along N changes it; flattening must keep it.
-        case "Concat", "Flatten": return before[0] == after[0]
-        default: return true
+            // Joining or flattening along N would change it.
+            return node.outputs.allSatisfy { $0.map(isImage) ?? true }
         }
     }
 

@@ -5,6 +5,7 @@ extension Op {
     /// y = |x|. ONNX Abs 1...; `torch.abs`. The gradient at 0 is 0, as in PyTorch.
     public struct Abs: UnaryOperator {
         public static let opType = "Abs"
+        public var keepsImagesApart: Bool { true }
         static let function = UnaryFunction.abs
 
         public init() {}

@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise sum y = a + b with broadcasting. ONNX Add 1...; `torch.add`.
     public struct Add: ArithmeticOperator {
         public static let opType = "Add"
+        public var keepsImagesApart: Bool { true }
         static let function = BinaryFunction.add
         let legacyAxis: Int?
 

@@ -8,6 +8,7 @@ extension Op {
     /// the padding too.
     public struct AveragePool: PrimitiveOperator {
         public static let opType = "AveragePool"
+        public var keepsImagesApart: Bool { true }
         public var name: String { pool.window.kernelShape?.count == 3 ? "AvgPool3D" : "AvgPool2D" }
         let pool: PoolAttributes
 

@@ -5,6 +5,7 @@ extension Op {
     /// y = x for x > 0, alpha · (e^(x / alpha) - 1) otherwise. ONNX Celu 12... (alpha 1); `torch.nn.functional.celu`.
     public struct Celu: CompositeOperator {
         public static let opType = "Celu"
+        public var keepsImagesApart: Bool { true }
         public static let opsets = 12...OperatorSet.newest
         let alpha: Double
 

@@ -8,6 +8,7 @@ extension Op {
     /// becomes max. The gradient is 1 within the closed interval, 0 outside, as PyTorch's; the limits get none.
     public struct Clip: CompositeOperator {
         public static let opType = "Clip"
+        public var keepsImagesApart: Bool { true }
         /// The limits that attributes give.
         public let min: Double?
         public let max: Double?

@@ -6,6 +6,7 @@ extension Op {
     /// given); `torch.cat`.
     public struct Concat: PrimitiveOperator {
         public static let opType = "Concat"
+        public var keepsImagesApart: Bool { true }
         public var name: String { "Cat" }
         let axis: Int
 

@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise quotient y = a / b with broadcasting; integers divide towards zero. ONNX Div 1...; `torch.div`.
     public struct Div: ArithmeticOperator {
         public static let opType = "Div"
+        public var keepsImagesApart: Bool { true }
         static let function = BinaryFunction.div
         let legacyAxis: Int?
 

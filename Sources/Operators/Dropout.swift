@@ -8,6 +8,7 @@ extension Op {
     /// second output, the mask, is all ones: of x's type before operator set 10, `bool` since.
     public struct Dropout: CompositeOperator {
         public static let opType = "Dropout"
+        public var keepsImagesApart: Bool { true }
         /// Fraction of elements that training sets to zero, when it is an attribute.
         public let ratio: Double?
         /// The ratio's input since operator set 12, where it is 0.5 when absent.

@@ -5,6 +5,7 @@ extension Op {
     /// y = x for x > 0, alpha · (eˣ - 1) otherwise. ONNX Elu 1... (alpha 1); `torch.nn.functional.elu`.
     public struct Elu: CompositeOperator {
         public static let opType = "Elu"
+        public var keepsImagesApart: Bool { true }
         let alpha: Double
 
         public init(alpha: Double = 1) { self.alpha = alpha }

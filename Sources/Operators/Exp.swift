@@ -5,6 +5,7 @@ extension Op {
     /// y = eˣ. ONNX Exp 1...; `torch.exp`.
     public struct Exp: UnaryOperator {
         public static let opType = "Exp"
+        public var keepsImagesApart: Bool { true }
         static let function = UnaryFunction.exp
 
         public init() {}

@@ -5,6 +5,7 @@ extension Op {
     /// The elements as a matrix: the axes before `axis` are rows, the others columns. ONNX Flatten 1... (axis 1).
     public struct Flatten: CompositeOperator {
         public static let opType = "Flatten"
+        public var keepsImagesApart: Bool { true }
         let axis: Int
 
         public init(axis: Int = 1) { self.axis = axis }

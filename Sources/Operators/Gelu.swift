@@ -6,6 +6,7 @@ extension Op {
     /// y = x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))). ONNX Gelu 20...; `torch.nn.functional.gelu`.
     public struct Gelu: PrimitiveOperator {
         public static let opType = "Gelu"
+        public var keepsImagesApart: Bool { true }
         public static let opsets = 20...OperatorSet.newest
         let isTanh: Bool
 

@@ -6,6 +6,7 @@ extension Op {
     /// `torch.nn.functional.adaptive_avg_pool2d(x, 1)`.
     public struct GlobalAveragePool: PrimitiveOperator {
         public static let opType = "GlobalAveragePool"
+        public var keepsImagesApart: Bool { true }
         public var name: String { "Mean" }
         public var backwardName: String { "MeanBackward1" }
 

@@ -6,6 +6,7 @@ extension Op {
     /// `torch.nn.functional.adaptive_max_pool2d(x, 1)`.
     public struct GlobalMaxPool: CompositeOperator {
         public static let opType = "GlobalMaxPool"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

@@ -7,6 +7,7 @@ extension Op {
     /// `torch.nn.functional.hardsigmoid` is alpha 1/6. The gradient at both kinks is 0, as PyTorch's.
     public struct HardSigmoid: PrimitiveOperator {
         public static let opType = "HardSigmoid"
+        public var keepsImagesApart: Bool { true }
         public var name: String { "Hardsigmoid" }
         let alpha: Double
         let beta: Double

@@ -6,6 +6,7 @@ extension Op {
     /// `torch.nn.functional.hardswish`.
     public struct HardSwish: CompositeOperator {
         public static let opType = "HardSwish"
+        public var keepsImagesApart: Bool { true }
         public static let opsets = 14...OperatorSet.newest
 
         public init() {}

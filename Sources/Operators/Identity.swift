@@ -5,6 +5,7 @@ extension Op {
     /// y = x: the same tensor, history and all. ONNX Identity 1...
     public struct Identity: CompositeOperator {
         public static let opType = "Identity"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

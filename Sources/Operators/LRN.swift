@@ -8,6 +8,7 @@ extension Op {
     /// x: `[N, C, ...]`. Of an even `size` the extra channel is the following one.
     public struct LRN: CompositeOperator {
         public static let opType = "LRN"
+        public var keepsImagesApart: Bool { true }
         let size: Int
         let alpha: Double
         let beta: Double

@@ -5,6 +5,7 @@ extension Op {
     /// y = x for x > 0, alpha · x otherwise. ONNX LeakyRelu 1... (alpha 0.01); `torch.nn.functional.leaky_relu`.
     public struct LeakyRelu: PrimitiveOperator {
         public static let opType = "LeakyRelu"
+        public var keepsImagesApart: Bool { true }
         let alpha: Double
 
         public init(alpha: Double = 0.01) { self.alpha = alpha }

@@ -9,6 +9,7 @@ extension Op {
     /// `storage_order` 1. Of equal elements the first is the maximum, and it alone gets the gradient.
     public struct MaxPool: PrimitiveOperator {
         public static let opType = "MaxPool"
+        public var keepsImagesApart: Bool { true }
         let pool: PoolAttributes
         let hasIndices: Bool
 

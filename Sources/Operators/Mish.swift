@@ -5,6 +5,7 @@ extension Op {
     /// y = x · tanh(softplus(x)). ONNX Mish 18...; `torch.nn.functional.mish`.
     public struct Mish: CompositeOperator {
         public static let opType = "Mish"
+        public var keepsImagesApart: Bool { true }
         public static let opsets = 18...OperatorSet.newest
 
         public init() {}

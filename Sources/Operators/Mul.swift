@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise product y = a · b with broadcasting. ONNX Mul 1...; `torch.mul`.
     public struct Mul: ArithmeticOperator {
         public static let opType = "Mul"
+        public var keepsImagesApart: Bool { true }
         static let function = BinaryFunction.mul
         let legacyAxis: Int?
 

@@ -7,6 +7,7 @@ extension Op {
     /// slope broadcasts to x: `[N, C, ...]`. Before operator set 7 a slope of C numbers goes with the channels.
     public struct PRelu: CompositeOperator {
         public static let opType = "PRelu"
+        public var keepsImagesApart: Bool { true }
         let isPerChannel: Bool
 
         /// - Parameter isPerChannel: a one-dimensional slope has one number per channel of x.

@@ -5,6 +5,7 @@ extension Op {
     /// y = max(x, 0). ONNX Relu 1...; `torch.relu`. The gradient at 0 is 0, as in PyTorch.
     public struct Relu: PrimitiveOperator {
         public static let opType = "Relu"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

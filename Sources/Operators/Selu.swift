@@ -7,6 +7,7 @@ extension Op {
     /// ONNX Selu 1... (before operator set 6 with constants of fewer digits); `torch.nn.functional.selu`.
     public struct Selu: CompositeOperator {
         public static let opType = "Selu"
+        public var keepsImagesApart: Bool { true }
         let alpha: Double
         let gamma: Double
 

@@ -5,6 +5,7 @@ extension Op {
     /// y = 1 / (1 + e⁻ˣ). ONNX Sigmoid 1...; `torch.sigmoid`.
     public struct Sigmoid: PrimitiveOperator {
         public static let opType = "Sigmoid"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

@@ -5,6 +5,7 @@ extension Op {
     /// y = log(1 + eˣ). ONNX Softplus 1...; `torch.nn.functional.softplus`.
     public struct Softplus: PrimitiveOperator {
         public static let opType = "Softplus"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

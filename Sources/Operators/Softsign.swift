@@ -5,6 +5,7 @@ extension Op {
     /// y = x / (1 + |x|). ONNX Softsign 1...; `torch.nn.functional.softsign`.
     public struct Softsign: CompositeOperator {
         public static let opType = "Softsign"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

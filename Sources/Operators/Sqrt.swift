@@ -5,6 +5,7 @@ extension Op {
     /// y = √x. ONNX Sqrt 1...; `torch.sqrt`.
     public struct Sqrt: UnaryOperator {
         public static let opType = "Sqrt"
+        public var keepsImagesApart: Bool { true }
         static let function = UnaryFunction.sqrt
 
         public init() {}

@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise difference y = a − b with broadcasting. ONNX Sub 1...; `torch.sub`.
     public struct Sub: ArithmeticOperator {
         public static let opType = "Sub"
+        public var keepsImagesApart: Bool { true }
         static let function = BinaryFunction.sub
         let legacyAxis: Int?
 

@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise sum of any number of operands, with broadcasting. ONNX Sum 1... (broadcasting since 8).
     public struct Sum: PrimitiveOperator {
         public static let opType = "Sum"
+        public var keepsImagesApart: Bool { true }
         public var name: String { "Add" }
 
         public init() {}

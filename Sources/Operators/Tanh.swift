@@ -5,6 +5,7 @@ extension Op {
     /// y = tanh(x). ONNX Tanh 1...; `torch.tanh`.
     public struct Tanh: PrimitiveOperator {
         public static let opType = "Tanh"
+        public var keepsImagesApart: Bool { true }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

@@ -5,6 +5,7 @@ extension Op {
     /// y = x for x > alpha, 0 otherwise. ONNX ThresholdedRelu 10... (alpha 1); `torch.threshold(x, alpha, 0)`.
     public struct ThresholdedRelu: PrimitiveOperator {
         public static let opType = "ThresholdedRelu"
+        public var keepsImagesApart: Bool { true }
         public static let opsets = 10...OperatorSet.newest
         public var name: String { "Threshold" }
         let alpha: Double

@@ -11,6 +11,7 @@ extension Op {
     /// outputs are those statistics. Before 9, `spatial` 0 means statistics for every position: `[C, ...]`.
     public struct BatchNormalization: CompositeOperator {
         public static let opType = "BatchNormalization"
+        public var keepsImagesApart: Bool { !isTraining }
         public let epsilon: Double
         /// Weight of the old running statistics; PyTorch's momentum is 1 minus this.
         public let momentum: Double

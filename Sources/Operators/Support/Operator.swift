@@ -36,6 +36,10 @@ public protocol Operator: Sendable {
     /// Inputs that hold a layer's buffers: `[3: "running_mean", 4: "running_var"]`.
     static var bufferInputs: [Int: String] { get }
 
+    /// True when, with `[N, ...]` in and out and constants that broadcast over N, every image is treated by itself: such nodes may
+    /// run in a plan's slices of images.
+    var keepsImagesApart: Bool { get }
+
     /// Reads the attributes of a node. Throws `ShapeError` for one that is missing, malformed or not supported.
     init(_ node: NodeAttributes) throws
 
@@ -76,6 +80,7 @@ extension Operator {
     public static var maximumOutputs: Int { 1 }
     public static var parameterInputs: [Int: String] { [:] }
     public static var bufferInputs: [Int: String] { [:] }
+    public var keepsImagesApart: Bool { false }
 
     /// An operator without a gradient (integers, shapes, comparisons): its results are constants.
     public func callAsFunction(_ inputs: [Tensor?]) throws -> [Tensor] {
