@@ -29,20 +29,20 @@ public final class Folder: Sendable {
 
     /// The folder part of `path`: everything before the last slash, `.` without one.
     public static func containing(_ path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
+        guard let slash = path.utf8.lastIndex(of: Folder.slash) else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// The last component of `path`.
     public static func lastComponent(_ path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return path }
-        return String(path[path.index(after: slash)...])
+        guard let slash = path.utf8.lastIndex(of: Folder.slash) else { return path }
+        return String(path[path.utf8.index(after: slash)...])
     }
 
     /// `name` put below this folder's path, for messages.
     public func joined(_ name: String) -> String {
-        if name.hasPrefix("/") { return name }
-        return path == "." ? name : path.hasSuffix("/") ? path + name : path + "/" + name
+        if name.utf8.first == Folder.slash { return name }
+        return path == "." ? name : path.utf8.last == Folder.slash ? path + name : path + "/" + name
     }
 
     /// Makes the folder at `path` and those above it, where they are missing. Throws `FileError`.
@@ -73,9 +73,17 @@ public final class Folder: Sendable {
     /// Throws unless `name` is relative, not empty, and free of `..` and NUL.
     public static func checkComponents(of name: String) throws(FileError) {
         guard !name.isEmpty else { throw FileError(name, .emptyPath) }
-        guard !name.hasPrefix("/") else { throw FileError(name, .absolutePath) }
+        guard name.utf8.first != slash else { throw FileError(name, .absolutePath) }
         guard !name.utf8.contains(0) else { throw FileError(name, .system(EINVAL)) }
-        guard !name.split(separator: "/").contains("..") else { throw FileError(name, .outsideFolder) }
+        guard !components(of: name).contains("..") else { throw FileError(name, .outsideFolder) }
+    }
+
+    /// The system cuts paths at bytes, Swift at characters: one that combines with a slash hides it.
+    private static let slash = UInt8(ascii: "/")
+
+    /// The parts of a relative path, without empty ones and `.`.
+    public static func components(of name: String) -> [String] {
+        name.utf8.split(separator: slash).map { String(Substring($0)) }.filter { $0 != "." }
     }
 
     private func openBeneath(_ name: String) throws(FileError) -> Descriptor {
@@ -88,7 +96,7 @@ public final class Folder: Sendable {
 
     /// Opens one component after the other, none of which may be a link. Without `..` this cannot leave the folder.
     func walk(_ name: String) throws(FileError) -> Descriptor {
-        let components = name.split(separator: "/").filter { $0 != "." }.map(String.init)
+        let components = Folder.components(of: name)
         guard let last = components.last else { throw FileError(joined(name), .isDirectory) }
         var current = Descriptor(adopting: dup(descriptor.number))
         for component in components.dropLast() {
@@ -107,7 +115,7 @@ public final class Folder: Sendable {
     /// Creates the folders that `name` goes through, where they are missing; none of them may be a link.
     public func createFolders(for name: String) throws(FileError) {
         var current = Descriptor(adopting: dup(descriptor.number))
-        for component in name.split(separator: "/").filter({ $0 != "." }).map(String.init).dropLast() {
+        for component in Folder.components(of: name).dropLast() {
             if mkdirat(current.number, component, 0o777) != 0 && errno != EEXIST {
                 throw FileError(joined(name), errno: errno)
             }

@@ -54,10 +54,12 @@ extension Graph {
         return cut
     }
 
-    /// How many nodes the prefix and the suffix of `cut(active:outputs:)` have for each of `groups`, in much less time
-    /// than as many cuts take.
-    public func cutSizes(_ groups: [[ValueID]], outputs: [ValueID]) -> [(prefix: Int, suffix: Int)] {
-        let frozen = cut(active: [], outputs: outputs)
+    /// How many nodes the prefix and the suffix of `cut(active:activeNodes:outputs:)` have for each of `groups` of active
+    /// values, in much less time than as many cuts take.
+    public func cutSizes(
+        _ groups: [[ValueID]], activeNodes: Set<Int> = [], outputs: [ValueID]
+    ) -> [(prefix: Int, suffix: Int)] {
+        let frozen = cut(active: [], activeNodes: activeNodes, outputs: outputs)
         let isVariable = Set(frozen.prefix)
         var readers = [[Int]](repeating: [], count: values.count)
         for index in frozen.prefix + frozen.constant {
@@ -67,7 +69,7 @@ extension Graph {
         // The last group that reached a node.
         var reached = [Int](repeating: -1, count: nodes.count)
         return groups.enumerated().map { group, active in
-            var (prefix, suffix) = (frozen.prefix.count, 0)
+            var (prefix, suffix) = (frozen.prefix.count, frozen.suffix.count)
             var stack = active
             while let id = stack.popLast() {
                 for index in readers[id] where reached[index] != group {

@@ -50,10 +50,12 @@ public struct Graph: Sendable {
         public var scope: String?
         /// What `op` was made from; nil for an operator made by other means than reading a file.
         public var attributes: NodeAttributes?
+        /// Place among the nodes of the file's graph; nil for a node that is not one of them, such as one of a function.
+        public var position: Int?
 
         public init(
             name: String, op: any Operator, inputs: [ValueID?], outputs: [ValueID?], scope: String? = nil,
-            attributes: NodeAttributes? = nil
+            attributes: NodeAttributes? = nil, position: Int? = nil
         ) {
             self.name = name
             self.op = op
@@ -61,6 +63,7 @@ public struct Graph: Sendable {
             self.outputs = outputs
             self.scope = scope
             self.attributes = attributes
+            self.position = position
         }
 
         public var opType: String { type(of: op).opType }

@@ -27,6 +27,11 @@ public struct Layer: Sendable {
 }
 
 extension Graph {
+    /// Operators that only rename or rearrange the elements of their first input, or write them in another type.
+    public static let rearrangements: Set<String> = [
+        "Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten",
+    ]
+
     /// The parametric layers, in execution order.
     ///
     /// A parameter is a floating-point constant at an input that its operator declares as one; a MatMul and the Add of its
@@ -121,8 +126,7 @@ private struct LayerFinder {
         var current = value
         while graph.constants[current] == nil {
             guard let index = producers[current],
-                ["Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"].contains(
-                    graph.nodes[index].opType),
+                Graph.rearrangements.contains(graph.nodes[index].opType),
                 let next = graph.nodes[index].inputs.first ?? nil
             else { return nil }
             current = next

@@ -126,9 +126,15 @@ extension Graph {
                 let target = infos[shape]?.value?.integers(), target.first == batch,
                 infos[data]?.shape.first == batch, infos[data]?.value == nil
             else { continue }
+            // An exporter's `allowzero`, which would make the 0 mean no elements, is idle without another one.
+            guard !target.dropFirst().contains(0) else { continue }
             let open = result.addValue("\(values[shape].name) with open batch")
             result.constants[open] = NDArray([0] + target.dropFirst())
             result.nodes[index].inputs[1] = open
+            result.nodes[index].op = Op.Reshape()
+            result.nodes[index].attributes = node.attributes.map {
+                NodeAttributes(opType: $0.opType, opset: $0.opset, inputCount: 2)
+            }
         }
         return result
     }

@@ -5,6 +5,7 @@ extension Op {
     /// The elements of the first input in the type of the second. ONNX CastLike 15...
     public struct CastLike: CompositeOperator {
         public static let opType = "CastLike"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 15...OperatorSet.newest
 
         public init() {}

@@ -9,6 +9,7 @@ extension Op {
     public struct Clip: CompositeOperator {
         public static let opType = "Clip"
         public var keepsImagesApart: Bool { true }
+        public static var maximumInputs: Int { 3 }
         /// The limits that attributes give.
         public let min: Double?
         public let max: Double?

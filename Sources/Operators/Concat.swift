@@ -7,6 +7,7 @@ extension Op {
     public struct Concat: PrimitiveOperator {
         public static let opType = "Concat"
         public var keepsImagesApart: Bool { true }
+        public static var maximumInputs: Int { .max }
         public var name: String { "Cat" }
         let axis: Int
 

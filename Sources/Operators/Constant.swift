@@ -4,6 +4,7 @@ extension Op {
     /// A value written in the model. ONNX Constant 1...: `value`, and since 12 `value_float(s)` and `value_int(s)`.
     public struct Constant: Operator {
         public static let opType = "Constant"
+        public static var maximumInputs: Int { 0 }
         public let value: NDArray
 
         public init(value: NDArray) { self.value = value }

@@ -9,6 +9,8 @@ extension Op {
     /// `stride * (size - 1) + output_padding + (kernel - 1) * dilation + 1 - pads` elements along an axis.
     public struct ConvTranspose: CompositeOperator {
         public static let opType = "ConvTranspose"
+        public static var maximumInputs: Int { 3 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
         let window: WindowAttributes
         let groups: Int
         let outputPadding: [Int]?

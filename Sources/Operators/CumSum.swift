@@ -7,6 +7,7 @@ extension Op {
     /// ONNX CumSum 11...; `torch.cumsum`.
     public struct CumSum: CompositeOperator {
         public static let opType = "CumSum"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 11...OperatorSet.newest
         let isExclusive: Bool
         let isReverse: Bool

@@ -9,6 +9,8 @@ extension Op {
     public struct Dropout: CompositeOperator {
         public static let opType = "Dropout"
         public var keepsImagesApart: Bool { true }
+        public static var maximumInputs: Int { 3 }
+        public static var maximumOutputs: Int { 2 }
         /// Fraction of elements that training sets to zero, when it is an attribute.
         public let ratio: Double?
         /// The ratio's input since operator set 12, where it is 0.5 when absent.

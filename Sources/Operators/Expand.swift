@@ -5,6 +5,7 @@ extension Op {
     /// Repeats along axes of size 1 by two-way broadcasting with `shape`. ONNX Expand 8...; `torch.broadcast_to`.
     public struct Expand: CompositeOperator {
         public static let opType = "Expand"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 8...OperatorSet.newest
 
         public init() {}

@@ -5,6 +5,7 @@ extension Op {
     /// Slices at indices along an axis; negative indices count from the end. ONNX Gather 1...; `torch.index_select`.
     public struct Gather: CompositeOperator {
         public static let opType = "Gather"
+        public static var maximumInputs: Int { 2 }
         let axis: Int
 
         public init(axis: Int = 0) { self.axis = axis }

@@ -5,6 +5,7 @@ extension Op {
     /// y[i, j, ...] = x[indices[i, j, ...], j, ...] for axis 0, and so on. ONNX GatherElements 11...; `torch.gather`.
     public struct GatherElements: CompositeOperator {
         public static let opType = "GatherElements"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 11...OperatorSet.newest
         let axis: Int
 

@@ -5,6 +5,7 @@ extension Op {
     /// Slices at the index tuples in the last axis of `indices`, after `batch_dims` shared axes. ONNX GatherND 11...
     public struct GatherND: CompositeOperator {
         public static let opType = "GatherND"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 11...OperatorSet.newest
         let batchDims: Int
 

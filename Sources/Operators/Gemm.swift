@@ -8,6 +8,8 @@ extension Op {
     /// attribute of operator sets before 7 only permits what is always permitted here.
     public struct Gemm: PrimitiveOperator {
         public static let opType = "Gemm"
+        public static var maximumInputs: Int { 3 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
         public var name: String { "Addmm" }
         public let transA: Bool
         public let transB: Bool

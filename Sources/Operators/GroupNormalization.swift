@@ -8,6 +8,8 @@ extension Op {
     /// `torch.nn.functional.group_norm`.
     public struct GroupNormalization: CompositeOperator {
         public static let opType = "GroupNormalization"
+        public static var maximumInputs: Int { 3 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
         public static let opsets = 18...OperatorSet.newest
         let groups: Int
         let epsilon: Double

@@ -7,6 +7,8 @@ extension Op {
     /// x: `[N, C, ...]`; scale, bias: `[C]`. ONNX InstanceNormalization 1...; `torch.nn.functional.instance_norm`.
     public struct InstanceNormalization: CompositeOperator {
         public static let opType = "InstanceNormalization"
+        public static var maximumInputs: Int { 3 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
         let epsilon: Double
 
         public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }

@@ -8,6 +8,9 @@ extension Op {
     /// `torch.nn.functional.layer_norm`.
     public struct LayerNormalization: CompositeOperator {
         public static let opType = "LayerNormalization"
+        public static var maximumInputs: Int { 3 }
+        public static var maximumOutputs: Int { 3 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
         public static let opsets = 17...OperatorSet.newest
         let axis: Int
         let epsilon: Double

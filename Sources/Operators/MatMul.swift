@@ -8,6 +8,8 @@ extension Op {
     /// the axis that this adds is dropped from y.
     public struct MatMul: CompositeOperator {
         public static let opType = "MatMul"
+        public static var maximumInputs: Int { 2 }
+        public static var parameterInputs: [Int: String] { [1: "weight"] }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

@@ -10,6 +10,7 @@ extension Op {
     public struct MaxPool: PrimitiveOperator {
         public static let opType = "MaxPool"
         public var keepsImagesApart: Bool { true }
+        public static var maximumOutputs: Int { 2 }
         let pool: PoolAttributes
         let hasIndices: Bool
 

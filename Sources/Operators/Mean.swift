@@ -5,6 +5,7 @@ extension Op {
     /// Elementwise mean of any number of operands, with broadcasting. ONNX Mean 1... (broadcasting since 8).
     public struct Mean: CompositeOperator {
         public static let opType = "Mean"
+        public static var maximumInputs: Int { .max }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

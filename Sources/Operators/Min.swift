@@ -7,6 +7,7 @@ extension Op {
     /// Two equal elements get half of the gradient each, as in PyTorch.
     public struct Min: CompositeOperator {
         public static let opType = "Min"
+        public static var maximumInputs: Int { .max }
 
         public init() {}
         public init(_ node: NodeAttributes) throws {}

@@ -8,6 +8,8 @@ extension Op {
     public struct PRelu: CompositeOperator {
         public static let opType = "PRelu"
         public var keepsImagesApart: Bool { true }
+        public static var maximumInputs: Int { 2 }
+        public static var parameterInputs: [Int: String] { [1: "weight"] }
         let isPerChannel: Bool
 
         /// - Parameter isPerChannel: a one-dimensional slope has one number per channel of x.

@@ -8,6 +8,7 @@ extension Op {
     /// ONNX Pad 1...; `torch.nn.functional.pad`.
     public struct Pad: CompositeOperator {
         public static let opType = "Pad"
+        public static var maximumInputs: Int { 4 }
         /// What is added.
         public enum Mode: String, Sendable { case constant, reflect, edge, wrap }
         let mode: Mode

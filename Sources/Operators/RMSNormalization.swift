@@ -6,6 +6,7 @@ extension Op {
     /// `torch.nn.functional.rms_norm`.
     public struct RMSNormalization: CompositeOperator {
         public static let opType = "RMSNormalization"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 23...OperatorSet.newest
         let axis: Int
         let epsilon: Double

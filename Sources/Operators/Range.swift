@@ -5,6 +5,7 @@ extension Op {
     /// start, start + delta, ... before limit. ONNX Range 11...; `torch.arange`.
     public struct Range: Operator {
         public static let opType = "Range"
+        public static var maximumInputs: Int { 3 }
         public static let opsets = 11...OperatorSet.newest
 
         public init() {}

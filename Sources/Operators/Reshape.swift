@@ -8,6 +8,7 @@ extension Op {
     /// (14) is set; one -1 is inferred.
     public struct Reshape: CompositeOperator {
         public static let opType = "Reshape"
+        public static var maximumInputs: Int { 2 }
         /// The target of operator sets 1 to 4.
         let attributeShape: [Int]?
         let allowZero: Bool

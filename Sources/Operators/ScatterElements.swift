@@ -8,6 +8,7 @@ extension Op {
     /// `Tensor.scatter`, `Tensor.scatter_add`, `Tensor.scatter_reduce`.
     public struct ScatterElements: CompositeOperator {
         public static let opType = "ScatterElements"
+        public static var maximumInputs: Int { 3 }
         public static let opsets = 11...OperatorSet.newest
         let axis: Int
         let reduction: Reduction

@@ -7,6 +7,7 @@ extension Op {
     /// Bounds are attributes before operator set 10, inputs since. ONNX Slice 1...; Python's `x[start:end:step]`.
     public struct Slice: CompositeOperator {
         public static let opType = "Slice"
+        public static var maximumInputs: Int { 5 }
         let attributes: SliceBounds?
 
         public init() { attributes = nil }

@@ -8,6 +8,8 @@ extension Op {
     /// they do not divide the axis. ONNX Split 1...; `torch.split`.
     public struct Split: CompositeOperator {
         public static let opType = "Split"
+        public static var maximumInputs: Int { 2 }
+        public static var maximumOutputs: Int { .max }
         let axis: Int
         let sizes: [Int]?
         let outputCount: Int

@@ -5,6 +5,7 @@ extension Op {
     /// Drops axes of size 1: the given ones, or all. ONNX Squeeze 1... (axes an input since 13); `torch.squeeze`.
     public struct Squeeze: CompositeOperator {
         public static let opType = "Squeeze"
+        public static var maximumInputs: Int { 2 }
         let axes: [Int]?
 
         public init(axes: [Int]? = nil) { self.axes = axes }

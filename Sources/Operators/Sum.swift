@@ -6,6 +6,7 @@ extension Op {
     public struct Sum: PrimitiveOperator {
         public static let opType = "Sum"
         public var keepsImagesApart: Bool { true }
+        public static var maximumInputs: Int { .max }
         public var name: String { "Add" }
 
         public init() {}

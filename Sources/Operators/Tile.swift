@@ -5,6 +5,7 @@ extension Op {
     /// The input repeated `repeats[i]` times along axis i. ONNX Tile 6...; `torch.tile`.
     public struct Tile: CompositeOperator {
         public static let opType = "Tile"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 6...OperatorSet.newest
 
         public init() {}

@@ -7,6 +7,8 @@ extension Op {
     /// k is an attribute before operator set 10, an input since. ONNX TopK 1...; `torch.topk`.
     public struct TopK: CompositeOperator {
         public static let opType = "TopK"
+        public static var maximumInputs: Int { 2 }
+        public static var maximumOutputs: Int { 2 }
         let axis: Int
         let isLargest: Bool
         let k: Int?

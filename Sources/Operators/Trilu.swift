@@ -5,6 +5,7 @@ extension Op {
     /// The part of each matrix on and above (or below) diagonal k, zeros elsewhere. ONNX Trilu 14...; `torch.triu`, `tril`.
     public struct Trilu: CompositeOperator {
         public static let opType = "Trilu"
+        public static var maximumInputs: Int { 2 }
         public static let opsets = 14...OperatorSet.newest
         let isUpper: Bool
 

@@ -5,6 +5,7 @@ extension Op {
     /// Adds axes of size 1 at places of the result. ONNX Unsqueeze 1... (axes an input since 13); `torch.unsqueeze`.
     public struct Unsqueeze: CompositeOperator {
         public static let opType = "Unsqueeze"
+        public static var maximumInputs: Int { 2 }
         let axes: [Int]?
 
         public init(axes: [Int]? = nil) { self.axes = axes }

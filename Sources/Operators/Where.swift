@@ -5,6 +5,7 @@ extension Op {
     /// X where the condition holds, Y elsewhere; all three broadcast. ONNX Where 9...; `torch.where`.
     public struct Where: PrimitiveOperator {
         public static let opType = "Where"
+        public static var maximumInputs: Int { 3 }
         public static let opsets = 9...OperatorSet.newest
 
         public init() {}

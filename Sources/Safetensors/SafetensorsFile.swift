@@ -57,9 +57,6 @@ public struct SafetensorsFile: Sendable {
     /// Shape of the tensor `name`, or nil when there is none.
     public func shape(named name: String) -> [Int]? { entries[name]?.shape }
 
-    /// The format's name of the element type of the tensor `name`, such as `F32`, or nil when there is no such tensor.
-    public func dtypeName(named name: String) -> String? { entries[name]?.dtype }
-
     /// The tensor `name`. Throws when there is none or when its element type cannot be computed with.
     public func tensor(named name: String) throws -> NDArray {
         guard let entry = entries[name] else {

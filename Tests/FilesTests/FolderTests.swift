@@ -23,7 +23,8 @@ import Testing
         ("../secret", .outsideFolder), ("sub/../../secret", .outsideFolder), ("sub/../w.bin", .outsideFolder),
         ("/etc/passwd", .absolutePath), ("", .emptyPath), ("link", .symbolicLink), ("inner", .symbolicLink),
         ("out/secret", .symbolicLink), ("hard", .hardLinks(2)), ("fifo", .notRegular("a FIFO")), ("sub", .isDirectory),
-        ("nothing", .missing), ("w.bin/x", .missing), ("nul\0byte", .system(EINVAL)),
+        ("../\u{301}secret", .outsideFolder), ("/\u{301}etc", .absolutePath), ("nothing", .missing),
+        ("w.bin/x", .missing), ("nul\0byte", .system(EINVAL)),
     ]
 
     @Test(arguments: refused.indices)

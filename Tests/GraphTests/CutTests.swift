@@ -21,10 +21,12 @@ import Testing
         let graph = network.graph
         var groups = graph.constants.keys.sorted().map { [$0] }
         groups += zip(groups, groups.dropFirst()).map { $0 + $1 } + [[], [weight]]
-        let sizes = graph.cutSizes(groups, outputs: graph.outputs)
-        for (group, size) in zip(groups, sizes) {
-            let cut = graph.cut(active: Set(group), outputs: graph.outputs)
-            #expect(size.prefix == cut.prefix.count && size.suffix == cut.suffix.count, "\(group)")
+        for activeNodes: Set<Int> in [[], [graph.nodes.count / 2]] {
+            let sizes = graph.cutSizes(groups, activeNodes: activeNodes, outputs: graph.outputs)
+            for (group, size) in zip(groups, sizes) {
+                let cut = graph.cut(active: Set(group), activeNodes: activeNodes, outputs: graph.outputs)
+                #expect(size.prefix == cut.prefix.count && size.suffix == cut.suffix.count, "\(group)")
+            }
         }
     }
 }

@@ -130,6 +130,94 @@ import Testing
         #expect(error < 2e-3)
     }
 
+    /// Shapes in the file become those of the new head: not the batch, nor the number of axes, where these are as many as the
+    /// classes were.
+    @Test func aNewHeadChangesTheShapesThatFollow() throws {
+        let message = Message.model { graph in
+            graph.floats("fc.weight", [2, 3], values(6, 0.25))
+            gemm(&graph, "fc", ["x", "fc.weight"], "y")
+            graph.node("ArgMax", ["y"], ["best"]) {
+                attribute(&$0, "axis", int: 1)
+                attribute(&$0, "keepdims", int: 0)
+            }
+            graph.node("Shape", ["y"], ["size"])
+            graph.node("Concat", ["x", "y"], ["both"]) { attribute(&$0, "axis", int: 1) }
+            graph.valueInfo(11, "x", [2, 3])
+            graph.valueInfo(12, "y", [2, 2])
+            graph.valueInfo(13, "best", [2])
+            graph.valueInfo(13, "size", [2])
+            graph.valueInfo(13, "both", [2, 5])
+        }
+        let model = try importing(message)
+        var random = RandomSource(seed: 1)
+        try model.replaceHead(classes: 4, using: &random)
+        try model.replaceHead(classes: 7, using: &random)
+        let graph = try written(model).file.model.graph
+        #expect(graph.outputs.map(\.dimensions) == [[.value(2), .value(7)]])
+        #expect(graph.valueInfo.map(\.dimensions) == [[.value(2)], [.value(2)], [.value(2), .value(10)]])
+    }
+
+    // MARK: - Functions
+
+    /// Weights that calls of a function share, or that are its own, cannot be written back: training says so before it begins.
+    @Test(arguments: ["given", "own"]) func weightsOfFunctionsStayFrozen(_ form: String) throws {
+        let message = Message {
+            $0.int(1, 8)
+            $0.message(8) { $0.int(2, 17) }
+            $0.message(8) {
+                $0.text(1, "local")
+                $0.int(2, 1)
+            }
+            $0.message(7) { graph in
+                graph.floats("w", [3, 3], values(9, 0.25))
+                graph.floats("fc.weight", [2, 3], values(6, 0.5))
+                for (input, output) in [("x", "h"), ("h", "r")] {
+                    graph.node("F", ["w", input], [output]) { $0.text(7, "local") }
+                }
+                gemm(&graph, "fc", ["r", "fc.weight"], "y")
+                graph.valueInfo(11, "x", [2, 3])
+                graph.valueInfo(12, "y", [2, 2])
+            }
+            $0.message(25) { function in
+                function.text(1, "F")
+                function.text(4, "w")
+                function.text(4, "x")
+                function.text(5, "y")
+                if form == "own" {
+                    function.message(7) { node in
+                        node.text(2, "v")
+                        node.text(4, "Constant")
+                        node.message(5) { attribute in
+                            attribute.text(1, "value")
+                            attribute.message(5) {
+                                $0.packed(1, [3, 3])
+                                $0.int(2, 1)
+                                $0.data(9, littleEndian(values(9, 0.5)))
+                            }
+                            attribute.int(20, 4)
+                        }
+                    }
+                }
+                function.message(7) { node in
+                    node.text(1, "x")
+                    node.text(1, form == "own" ? "v" : "w")
+                    node.text(2, "y")
+                    node.text(4, "MatMul")
+                }
+                function.message(9) { $0.int(2, 17) }
+                function.text(10, "local")
+            }
+        }
+        let model = try importing(message)
+        let parameters = model.module.namedParameters()
+        #expect(parameters.count == 3)
+        let (inner, head) = (parameters.filter { $0.name != "fc.weight" }, parameters.filter { $0.name == "fc.weight" })
+        for (_, parameter) in inner {
+            #expect(throws: (any Error).self) { try model.checkWritable([parameter]) }
+        }
+        try model.checkWritable(head.map(\.parameter))
+    }
+
     // MARK: - Names
 
     @Test(arguments: ["fc1.weight", "fc1", "onnx::Gemm_7", "onnx::Gemm*"])
@@ -407,6 +495,21 @@ import Testing
             let alone = try output(model, pictures.rows(index..<index + 1))
             #expect(difference(together.rows(index..<index + 1), alone, rtol: 1e-6, atol: 1e-6) == nil)
         }
+    }
+
+    /// PyTorch's newer exporter writes the batch into every Reshape, and `allowzero` beside it.
+    @Test(arguments: [Int64(0), 1]) func aBatchInAReshapeIsOverridden(allowZero: Int64) throws {
+        let model = try importing(
+            .model(opset: 18) { graph in
+                graph.floats("fc.weight", [2, 3], values(6, 0.25))
+                graph.ints("shape", [2, 3])
+                graph.node("Reshape", ["x", "shape"], ["r"]) { attribute(&$0, "allowzero", int: allowZero) }
+                gemm(&graph, "fc", ["r", "fc.weight"], "y")
+                graph.valueInfo(11, "x", [2, 3, 1])
+                graph.valueInfo(12, "y", [2, 2])
+            })
+        #expect(try output(model, .zeros([5, 3, 1], dtype: .float32)).shape == [5, 2])
+        #expect(try model.module.classCount() == 2)
     }
 
     @Test func aSizeThatTheGraphDoesNotAllowIsRefusedAtTheNode() throws {

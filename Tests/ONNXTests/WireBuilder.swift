@@ -87,6 +87,15 @@ struct Message {
     }
 
     /// dims and raw_data of a float initializer.
+    mutating func ints(_ name: String, _ values: [Int64]) {
+        message(5) { tensor in
+            tensor.int(1, Int64(values.count))
+            tensor.int(2, 7)
+            tensor.text(8, name)
+            tensor.data(9, littleEndian(values))
+        }
+    }
+
     mutating func floats(_ name: String, _ dims: [Int64], _ values: [Float]) {
         message(5) { tensor in
             for dim in dims { tensor.int(1, dim) }

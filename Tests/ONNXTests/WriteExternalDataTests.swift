@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test func changedDataGetsAFileOfItsOwn() throws {
-        for value in [9, 8] as [Float] {
+        for value in [9, 8, 7] as [Float] {
             try file.write(to: out, edits: ModelEdits(tensors: ["b": NDArray([value, value])]))
             #expect(try values(out) == [[1, 2], [Double(value), Double(value)], [5, 6]])
         }
@@ -68,6 +68,29 @@ import Testing
                 "m.onnx", "m.onnx.data",
             ])
         #expect(try folder.read("in/w.bin") == littleEndian([Float(1), 2, 3, 4]))
+    }
+
+    /// The model is what names its data: until it is replaced, both stay; what another one wrote stays for ever.
+    @Test func dataOfAnotherModelIsLeftAlone() throws {
+        try folder.write([1, 2, 3], to: "out/m.onnx.data")
+        for _ in 0..<2 { try file.write(to: out, edits: edits) }
+        #expect(try folder.read("out/m.onnx.data") == [1, 2, 3])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.file("out")).sorted() == [
+                "m.onnx", "m.onnx.3.data", "m.onnx.data",
+            ])
+        #expect(try values(out) == [[1, 2], [9, 9], [5, 6]])
+    }
+
+    @Test func whatNoReaderWouldTakeIsNotWritten() throws {
+        var limits = LoadLimits.default
+        limits.fileBytes = Int(file.bytes.count) + 8
+        let small = try ModelFile.read(file.path, limits: limits)
+        let error = #expect(throws: ONNXError.self) {
+            try small.write(to: out, edits: ModelEdits(metadata: ["key": String(repeating: "v", count: 1000)]))
+        }
+        #expect(error?.reason.contains("more than the limit") == true)
+        #expect(!FileManager.default.fileExists(atPath: out))
     }
 
     @Test func embedding() throws {

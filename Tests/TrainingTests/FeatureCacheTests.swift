@@ -80,6 +80,14 @@ import Vision
         #expect(after.values[3] != before.values[3] && after.values[4] == before.values[4])
     }
 
+    @Test func aPictureOlderThanTimeItself() throws {
+        let bench = try Bench()
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSince1970: -1e9)], ofItemAtPath: bench.paths[0])
+        _ = try bench.run(cached: true)
+        #expect(try bench.run(cached: true).counts == [10, 0])
+    }
+
     @Test func overwrittenInPlaceWithItsTimeRestored() throws {
         let bench = try Bench()
         let path = bench.paths[0]

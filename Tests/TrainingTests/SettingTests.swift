@@ -49,7 +49,8 @@ import Testing
     @Test func numbersHaveBounds() throws {
         let changes: [(inout RunSettings) -> Void] = [
             { $0.epochs = .max }, { $0.batchSize = .max }, { $0.threads = -1 }, { $0.patience = 0 },
-            { $0.featureCacheLimit = .max }, { $0.valFraction = 1 }, { $0.weightDecay = .infinity },
+            { $0.featureCacheLimit = .max }, { $0.clipNorm = .infinity }, { $0.valFraction = 1 },
+            { $0.weightDecay = .infinity },
             { $0.schedule = "warmup:9223372036854775807+onecycle" },
         ]
         for change in changes {

@@ -166,15 +166,4 @@ struct BatchLoaderTests {
         for _ in 0..<200 where released != nil { usleep(10_000) }
         #expect(released == nil)
     }
-
-    @Test("content hashes name the bytes")
-    func contentHash() throws {
-        let folder = try TemporaryFolder()
-        try folder.write("a/1.png", noisePNG(seed: 1))
-        try folder.write("b/2.png", noisePNG(seed: 1))
-        try folder.write("b/3.png", noisePNG(seed: 2))
-        let loader = try BatchLoader(PictureDataset.imageFolder(folder.path), transform: .evaluation(side: 8))
-        #expect(try loader.contentHash(at: 0) == loader.contentHash(at: 1))
-        #expect(try loader.contentHash(at: 0) != loader.contentHash(at: 2))
-    }
 }

@@ -8,13 +8,30 @@ extension ImportedModel {
     /// Parameters and buffers whose bytes are the file's are left out. Where layers share a constant and training made them
     /// different, the one it is named after keeps it and each of the others gets an initializer of its own.
     public func edits(metadata: [(key: String, value: String)] = []) throws -> ModelEdits {
+        try edits(metadata: metadata, treatingAsChanged: [])
+    }
+
+    /// Throws `ONNXError` or `GraphError` when new values of `parameters` would have no place in the file: better before training
+    /// than after it.
+    public func checkWritable(_ parameters: [Parameter]) throws {
+        let trained = Set(parameters.map(ObjectIdentifier.init))
+        let values = module.state().filter { trained.contains(ObjectIdentifier($0.tensor)) }.map(\.value)
+        var patch = try ModelPatch(file)
+        try ONNXError.naming(file.path) { try patch.plan(try edits(treatingAsChanged: Set(values))) }
+    }
+
+    private func edits(
+        metadata: [(key: String, value: String)] = [], treatingAsChanged trained: Set<ValueID>
+    ) throws -> ModelEdits {
         var edits = ModelEdits(
             metadata: Dictionary(metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { _, b in b }))
         // Before a head was replaced, copies of shared constants included.
         let initial = module.source.unshared().graph.constants
         let changed = Set(
-            module.state().filter { initial[$0.value]?.isBitIdentical(to: $0.tensor.array) != true }.map(\.value))
-        let producers = file.model.graph.producers()
+            module.state().filter {
+                trained.contains($0.value) || initial[$0.value]?.isBitIdentical(to: $0.tensor.array) != true
+            }.map(\.value))
+        edits.shapes = changedShapes
         for (value, tensor) in module.state() {
             let name = module.graph.values[value].name
             guard let origin = module.origins[value] else {
@@ -23,13 +40,12 @@ extension ImportedModel {
             }
             guard changed.contains(value) || changed.contains(origin) else { continue }
             var read = name
-            if value >= module.source.values.count {
-                read = try rewire(value, to: name, producers: producers, in: &edits) ?? name
-            }
+            let isCopy = value >= module.source.values.count
+            if isCopy { read = try rewire(value, to: name, in: &edits) ?? name }
             edits.newInitializers.append(
                 ModelEdits.NewInitializer(
                     name: name, array: tensor.array, dataType: file.model.graph.constantType(of: read),
-                    replacedShape: initial[value]?.shape))
+                    replacesNode: !isCopy))
         }
         return edits
     }
@@ -42,15 +58,16 @@ extension ImportedModel {
     }
 
     /// Lets the nodes that read the copy `value` read `name`. Returns what they read in the file.
-    private func rewire(
-        _ value: ValueID, to name: String, producers: [String: Int], in edits: inout ModelEdits
-    ) throws -> String? {
+    private func rewire(_ value: ValueID, to name: String, in edits: inout ModelEdits) throws -> String? {
         let graph = module.graph
         var read: String?
         for node in graph.nodes {
             for (input, id) in node.inputs.enumerated() where id == value {
-                guard let output = node.outputs.first ?? nil, let position = producers[graph.values[output].name] else {
-                    throw GraphError(node.label, "is not in the file, so its weights cannot be separated")
+                guard let position = node.position else {
+                    throw GraphError(
+                        node.label,
+                        "is one of a function's nodes: its weights cannot be separated from another layer's; keep it frozen"
+                    )
                 }
                 read = file.model.graph.nodes[position].inputs[input]
                 edits.rewiredInputs[ModelEdits.NodeInput(node: position, input: input)] = name
@@ -81,9 +98,7 @@ extension GraphProto {
             if node.opType == "Cast", case .int(let code)? = node.attribute("to")?.value {
                 return TensorProto.DataType(rawValue: Int32(truncatingIfNeeded: code))
             }
-            guard ["Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"].contains(node.opType),
-                let next = node.inputs.first
-            else { return nil }
+            guard Graph.rearrangements.contains(node.opType), let next = node.inputs.first else { return nil }
             name = next
         }
         return initializers.first { $0.name == name }?.dataType

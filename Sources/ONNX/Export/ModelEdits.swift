@@ -6,13 +6,13 @@ public struct ModelEdits: Sendable {
     /// which then becomes an initializer in place of the node.
     ///
     /// Elements are converted to the tensor's own type and stored as they were; equal elements change nothing. Where the
-    /// shape is new, the tensor's dims, its graph input and the shapes computed from it follow.
+    /// shape is new, the tensor's dims and its graph input follow; for the shapes computed from it see `shapes`.
     public var tensors: [String: NDArray] = [:]
     /// Initializers that the model does not have yet.
     public var newInitializers: [NewInitializer] = []
     /// Node inputs that are to read another value.
     public var rewiredInputs: [NodeInput: String] = [:]
-    /// Shapes of graph inputs, outputs and value_info by name, where they are not what follows from `tensors`.
+    /// New shapes of graph inputs, outputs and value_info by name.
     public var shapes: [String: [TypeProto.Dimension]] = [:]
     /// Entries of `metadata_props`: new keys are added, sorted, and those that exist get the new value in place.
     public var metadata: [String: String] = [:]
@@ -38,18 +38,17 @@ public struct ModelEdits: Sendable {
         public var array: NDArray
         /// Element type in the file.
         public var dataType: TensorProto.DataType
-        /// Shape of what its readers read before, for one that takes the place of another constant: shapes computed from
-        /// it follow, and a node that made a value of this name is left out.
-        public var replacedShape: [Int]?
+        /// A node that made a value of this name is left out.
+        public var replacesNode: Bool
 
         /// `dataType` is the array's own unless given.
         public init(
-            name: String, array: NDArray, dataType: TensorProto.DataType? = nil, replacedShape: [Int]? = nil
+            name: String, array: NDArray, dataType: TensorProto.DataType? = nil, replacesNode: Bool = false
         ) {
             self.name = name
             self.array = array
             self.dataType = dataType ?? TensorProto.DataType(array.dtype)
-            self.replacedShape = replacedShape
+            self.replacesNode = replacesNode
         }
     }
 

@@ -12,7 +12,8 @@ extension ModelFile {
     ///
     /// Only the fields that `edits` touch differ: order, names, documentation, unknown fields, the storage form and element
     /// type of tensors stay. The file appears complete or not at all, a link at `path` is replaced rather than followed,
-    /// and before it appears it is read back and compared. A data file beside it appears first.
+    /// and before it appears it is read back and compared. A data file beside it appears first, under a name that is free:
+    /// until the model is replaced, the old one and its data go together.
     ///
     /// Throws `ONNXError` when an edit does not fit the model or the result does not read back, `FileError` when something
     /// cannot be written.
@@ -22,13 +23,20 @@ extension ModelFile {
         try bytes.checkUnchanged()
         var patch = try ModelPatch(self)
         try patch.plan(edits)
-        var data = DataFile(name: Folder.lastComponent(path) + ".data")
+        let dataPath = ModelFile.freeDataFile(for: path)
+        var data = DataFile(name: Folder.lastComponent(dataPath))
         let usesDataFile = try placeTensors(&patch, mode: externalData, data: &data)
         try patch.commit(edits)
+        guard patch.message.byteCount <= limits.fileBytes else {
+            throw ONNXError(
+                path, .export,
+                "would have \(patch.message.byteCount) bytes, more than the limit of \(limits.fileBytes); keep tensors in a data "
+                    + "file (--external-data)")
+        }
         try protectSources(path, hasData: usesDataFile)
 
         if !usesDataFile { try copyDataFiles(besides: path, mode: externalData) }
-        let dataFile = try usesDataFile ? AtomicFile(path: path + ".data") : nil
+        let dataFile = try usesDataFile ? AtomicFile(path: dataPath) : nil
         if let dataFile {
             try data.emit { try dataFile.write($0) }
             try dataFile.flush()
@@ -39,8 +47,32 @@ extension ModelFile {
         }
         try modelFile.flush()
         try checkWritten(modelFile, patch: patch, edits: edits, data: dataFile.map { (data, $0) })
+        let replaced = usesDataFile ? ModelFile.dataFiles(of: path) : []
         try dataFile?.commit()
         try modelFile.commit()
+        for file in replaced where file != dataPath { unlink(file) }
+    }
+
+    /// `MODEL.onnx.data`, then `MODEL.onnx.2.data` and so on.
+    private static func dataFileNames(for path: String) -> some Sequence<String> {
+        (1...).lazy.map { $0 == 1 ? path + ".data" : "\(path).\($0).data" }
+    }
+
+    private static func freeDataFile(for path: String) -> String {
+        dataFileNames(for: path).first { access($0, F_OK) != 0 } ?? path + ".data"
+    }
+
+    /// Files of such names that hold tensors of the model that is at `path` now.
+    private static func dataFiles(of path: String) -> [String] {
+        let present = dataFileNames(for: path).prefix(9).filter { access($0, F_OK) == 0 }
+        guard !present.isEmpty, let old = try? ModelFile.read(path) else { return [] }
+        let used = old.model.tensorsByOrdinal.values.compactMap { tensor -> String? in
+            guard tensor.isExternal, case .success(let place) = ExternalLocation.parse(tensor.externalData) else {
+                return nil
+            }
+            return place.location
+        }
+        return present.filter { used.contains(Folder.lastComponent($0)) }
     }
 
     /// The bytes that `write` would put into the model file, with all tensors embedded.
@@ -133,7 +165,7 @@ extension ModelFile {
         let own = Folder.lastComponent(path)
         for tensor in model.tensorsByOrdinal.values where tensor.isExternal {
             guard case .success(let place) = ExternalLocation.parse(tensor.externalData),
-                place.location.split(separator: "/").filter({ $0 != "." }) == [own[...]]
+                Folder.components(of: place.location) == [own]
             else { continue }
             throw ONNXError(
                 path, .export, "has the name of the model's data file; choose another name or embed the data")

@@ -11,9 +11,8 @@ struct ModelPatch {
     private(set) var expected: [Int: NDArray] = [:]
     private var removedNodes: Set<Int> = []
     private var addedInitializers: [ModelEdits.NewInitializer] = []
-    private var reshaped: [String: (old: [Int], new: [Int])] = [:]
-    /// Nodes that are to read a reshaped constant in place of another one.
-    private var reshapedReaders: Set<Int> = []
+    /// New shapes of tensors.
+    private var reshaped: [String: [Int]] = [:]
 
     private var graph: GraphProto { file.model.graph }
 
@@ -27,26 +26,23 @@ struct ModelPatch {
         for new in edits.newInitializers { try add(new) }
         let initializers = Dictionary(
             graph.initializers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        var producers: [String: Int] = [:]
-        for (index, node) in graph.nodes.enumerated() { for output in node.outputs { producers[output] = index } }
+        let producers = graph.producers()
         for (name, array) in edits.tensors.sorted(by: { $0.key < $1.key }) {
             if let tensor = initializers[name] {
                 try replace(tensor, called: name, with: array)
             } else if let index = producers[name] {
                 try replaceOutput(name, of: index, with: array)
             } else {
-                throw fail("there is no tensor '\(name)' to replace")
+                throw fail(
+                    "there is no tensor '\(name)' in its main graph to replace; weights of functions must stay frozen")
             }
         }
         for new in edits.newInitializers {
             let isInput = graph.inputs.contains { $0.name == new.name }
-            guard initializers[new.name] == nil, producers[new.name] == nil || new.replacedShape != nil, !isInput else {
+            guard initializers[new.name] == nil, producers[new.name] == nil || new.replacesNode, !isInput else {
                 throw fail("the new initializer '\(new.name)' would hide a value of the same name")
             }
             if let index = producers[new.name] { try remove(index, for: new.name) }
-            guard let old = new.replacedShape, old != new.array.shape else { continue }
-            reshaped[new.name] = (old, new.array.shape)
-            reshapedReaders.formUnion(edits.rewiredInputs.filter { $0.value == new.name }.map(\.key.node))
         }
     }
 
@@ -55,7 +51,7 @@ struct ModelPatch {
         let new = try fitting(array, tensor.dataType, called: name)
         if new.isBitIdentical(to: old) { return }
         guard let ordinal = tensor.ordinal else { throw fail("tensor '\(name)' did not come from this file") }
-        if old.shape != new.shape { reshaped[name] = (old.shape, new.shape) }
+        if old.shape != new.shape { reshaped[name] = new.shape }
         tensorEdits[ordinal] = TensorEdit(
             elements: .array(new), storage: .same, dims: old.shape == new.shape ? nil : new.shape)
         expected[ordinal] = new
@@ -67,7 +63,7 @@ struct ModelPatch {
             // A Constant of plain numbers, which has no field for a tensor.
             let old = try tensor.array()
             if try fitting(array, tensor.dataType, called: name).isBitIdentical(to: old) { return }
-            if old.shape != array.shape { reshaped[name] = (old.shape, array.shape) }
+            if old.shape != array.shape { reshaped[name] = array.shape }
         }
         try remove(index, for: name)
         try add(ModelEdits.NewInitializer(name: name, array: array, dataType: graph.constantType(of: name)))
@@ -110,11 +106,7 @@ struct ModelPatch {
     /// Makes the planned changes and those of `edits` that need no planning.
     mutating func commit(_ edits: ModelEdits) throws {
         try editTensors()
-        var shapes = ShapeEdits(
-            graph: graph, reshaped: reshaped, readers: reshapedReaders,
-            order: try graph.topologicalOrder(file: file.path)
-        ).shapes
-        shapes.merge(edits.shapes) { _, given in given }
+        let shapes = reshaped.mapValues { $0.map { .value(Int64($0)) } }.merging(edits.shapes) { _, given in given }
         if !shapes.isEmpty || !edits.rewiredInputs.isEmpty || !removedNodes.isEmpty || !addedInitializers.isEmpty {
             try editGraph(shapes: shapes, rewired: edits.rewiredInputs)
         }

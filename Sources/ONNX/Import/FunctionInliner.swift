@@ -36,7 +36,11 @@ struct FunctionInliner {
     /// The graph's nodes in execution order, no call of a model function among them.
     func inlined() throws -> [NodeProto] {
         let order = try model.graph.topologicalOrder(file: file)
-        let nodes = order.map { model.graph.nodes[$0] }
+        let nodes = order.map { position in
+            var node = model.graph.nodes[position]
+            node.position = position
+            return node
+        }
         guard !functions.isEmpty else { return nodes }
         var inliner = self
         for node in nodes { try inliner.expand(node, depth: 0) }

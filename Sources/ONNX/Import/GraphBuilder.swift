@@ -129,7 +129,6 @@ struct GraphBuilder {
 
     private mutating func add(_ node: NodeProto, opset: Int) throws {
         guard let type = GraphBuilder.operatorType(node) else { return }
-        let place = GraphBuilder.label(node)
         do {
             guard type.opsets.contains(opset) else {
                 throw ShapeError(
@@ -152,9 +151,9 @@ struct GraphBuilder {
             graph.nodes.append(
                 Graph.Node(
                     name: node.name.isEmpty ? node.outputs.first ?? "" : node.name, op: op, inputs: inputs,
-                    outputs: outputs, scope: ScopeName.of(node), attributes: attributes))
+                    outputs: outputs, scope: ScopeName.of(node), attributes: attributes, position: node.position))
         } catch let error as ShapeError {
-            throw refusal("\(place): \(error.reason)")
+            throw refusal("\(node.label): \(error.reason)")
         }
     }
 
@@ -165,9 +164,6 @@ struct GraphBuilder {
             throw ShapeError(node.opType, "got \(count) \(what), expected at most \(limit)")
         }
     }
-
-    /// `Conv '/conv1/Conv'`, or the first output's name for a node without one.
-    static func label(_ node: NodeProto) -> String { node.label }
 
     private mutating func array(_ tensor: TensorProto) throws -> NDArray {
         if let known = tensor.ordinal.flatMap({ attributeArrays[$0] }) { return known }

@@ -8,6 +8,8 @@ public final class ImportedModel {
     public let module: GraphModule
     /// Classes that a replaced head tells apart; nil when the head is the file's.
     public private(set) var newClassCount: Int?
+    /// Shapes in the file that a replaced head makes others.
+    private(set) var changedShapes: [String: [TypeProto.Dimension]] = [:]
 
     /// Reads the file at `path`.
     ///
@@ -41,7 +43,11 @@ public final class ImportedModel {
     public func replaceHead(
         classes: Int, imageSize: (height: Int, width: Int)? = nil, using random: inout RandomSource
     ) throws -> GraphModule.HeadReplacement {
+        let before = module.graph
         let result = try module.replaceHead(classes: classes, imageSize: imageSize, using: &random)
+        // Where a head is replaced again, the file still states the first one's shapes.
+        let stated = newClassCount == nil ? before : module.source.unshared().graph
+        changedShapes = try file.model.graph.changedShapes(from: stated, to: module.graph, imageSize: imageSize)
         newClassCount = classes
         return result
     }

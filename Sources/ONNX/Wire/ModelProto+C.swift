@@ -22,8 +22,7 @@ struct ProtoReader {
             modelVersion: c.has_model_version != 0 ? c.model_version : nil, docString: text(c.doc_string),
             metadataProps: entries(c.n_metadata_props, c.metadata_props),
             graph: try self.graph(graph.pointee),
-            functions: try list(c.n_functions, c.functions).map(function),
-            hasTrainingInfo: c.n_training_info > 0)
+            functions: try list(c.n_functions, c.functions).map(function))
     }
 
     private func graph(_ c: Onnx__GraphProto) throws -> GraphProto {

@@ -13,7 +13,6 @@ public struct ModelProto: Sendable {
     public var metadataProps: [StringStringEntryProto]
     public var graph: GraphProto
     public var functions: [FunctionProto]
-    public var hasTrainingInfo: Bool
 
     /// Version of the operator set `domain` that the model imports; `ai.onnx` and the empty domain are the same.
     public func opsetVersion(domain: String = "") -> Int64? { opsetImports.version(of: domain) }
@@ -85,6 +84,8 @@ public struct NodeProto: Sendable {
     public var attributes: [AttributeProto]
     public var docString: String
     public var metadataProps: [StringStringEntryProto]
+    /// Place among the nodes of the file's graph; nil until a graph is brought up, and for a function's nodes.
+    var position: Int?
 
     public init(
         name: String = "", opType: String, domain: String = "", overload: String = "", inputs: [String],

@@ -174,7 +174,9 @@ private struct GraphCheck {
         var constants: Set<String> = []
         for name in graph.initializers.map(\.name) + graph.sparseInitializerNames {
             guard !name.isEmpty else { throw invalid("\(place)an initializer has no name") }
-            guard constants.insert(name).inserted else { throw invalid("\(place)two initializers are named '\(name)'") }
+            guard constants.insert(name).inserted else {
+                throw invalid("\(place)two initializers are named '\(name)', or alike but for their Unicode form")
+            }
         }
         var outputs: Set<String> = []
         for node in graph.nodes {

@@ -12,6 +12,10 @@ extension Op {
     public struct BatchNormalization: CompositeOperator {
         public static let opType = "BatchNormalization"
         public var keepsImagesApart: Bool { !isTraining }
+        public static var maximumInputs: Int { 5 }
+        public static var maximumOutputs: Int { 5 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
+        public static var bufferInputs: [Int: String] { [3: "running_mean", 4: "running_var"] }
         public let epsilon: Double
         /// Weight of the old running statistics; PyTorch's momentum is 1 minus this.
         public let momentum: Double

@@ -9,6 +9,8 @@ extension Op {
     /// x: `[N, C, ...]`, w: `[M, C / groups, kernel...]`, b: `[M]` or omitted; y: `[N, M, ...]`.
     public struct Conv: PrimitiveOperator {
         public static let opType = "Conv"
+        public static var maximumInputs: Int { 3 }
+        public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
         public var name: String { "Convolution" }
         let window: WindowAttributes
         let groups: Int
@@ -33,6 +35,16 @@ extension Op {
             window = try WindowAttributes(node)
             groups = try node.int("group", default: 1)
             guard (1...1 << 24).contains(groups) else { throw failure("attribute 'group' is out of range: \(groups)") }
+        }
+
+        /// The windows over `weight`, or nil when they depend on the size of the input (`auto_pad` SAME).
+        public func fixedGeometry(weight: [Int]) -> ConvolutionGeometry? {
+            guard window.autoPad == .notSet || window.autoPad == .valid, weight.count >= 3, weight[1] <= 1 << 32 else {
+                return nil
+            }
+            // Large enough for any window; only the sizes of the output depend on it.
+            let input = [1, weight[1] * groups] + [Int](repeating: 1 << 20, count: weight.count - 2)
+            return try? geometry(input: input, weight: weight)
         }
 
         /// The windows over an input `[N, C, ...]` for a weight `[M, C / groups, kernel...]`, with no default left open.

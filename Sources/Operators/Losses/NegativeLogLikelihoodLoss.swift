@@ -8,6 +8,7 @@ extension Op {
     /// or `[N, ...]` without reduction.
     public struct NegativeLogLikelihoodLoss: CompositeOperator {
         public static let opType = "NegativeLogLikelihoodLoss"
+        public static var maximumInputs: Int { 3 }
         public static let opsets = 12...OperatorSet.newest
         let reduction: Reduction
         let ignoreIndex: Int?

@@ -8,6 +8,8 @@ extension Op {
     /// without reduction. The optional second output has the log-probabilities.
     public struct SoftmaxCrossEntropyLoss: CompositeOperator {
         public static let opType = "SoftmaxCrossEntropyLoss"
+        public static var maximumInputs: Int { 3 }
+        public static var maximumOutputs: Int { 2 }
         public static let opsets = 12...OperatorSet.newest
         let reduction: Reduction
         let ignoreIndex: Int?

@@ -15,6 +15,8 @@ func legacyBroadcastAxis(_ node: NodeAttributes) throws -> Int? {
 }
 
 extension BroadcastingOperator {
+    public static var maximumInputs: Int { 2 }
+
     /// The second operand's shape with the trailing ones that `axis` implies.
     func aligned(_ b: [Int], to a: [Int]) throws -> [Int] {
         guard let legacyAxis else { return b }

@@ -24,10 +24,11 @@ public protocol Operator: Sendable {
     /// Cases that the tests run: shape rule against forward, finite differences to second order.
     static func samples() throws -> [OperatorSample]
 
-    /// Most inputs that a node may have; 1 unless `Arity.swift` says otherwise.
+    /// Most inputs that a node may have; 1 unless the operator says otherwise. The most of all versions: a
+    /// required input that is missing is the shape rule's business.
     static var maximumInputs: Int { get }
 
-    /// Most outputs that a node may have; 1 unless `Arity.swift` says otherwise.
+    /// Most outputs that a node may have; 1 unless the operator says otherwise.
     static var maximumOutputs: Int { get }
 
     /// Inputs that hold a layer's parameters, by the name PyTorch gives them: `[1: "weight", 2: "bias"]`.

@@ -35,6 +35,8 @@ protocol ReductionOperator: CompositeOperator {
 }
 
 extension ReductionOperator {
+    public static var maximumInputs: Int { 2 }
+
     public init(_ node: NodeAttributes) throws { self.init(try ReductionAttributes(node)) }
 
     private func resolved(_ given: NDArray?, rank: Int) throws -> [Int] {

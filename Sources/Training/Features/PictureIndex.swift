@@ -26,7 +26,7 @@ struct PictureIndex {
     /// What identifies one state of a file: device, inode, size, modification and status change in seconds and
     /// nanoseconds.
     private typealias Stamp = SIMD8<UInt64>
-    private static let settlingSeconds: UInt64 = 2
+    private static let settlingSeconds = 2
 
     /// Identifies `paths`, reading only what the index file `known` does not have.
     init(_ paths: [String], known: String?, limits: DecodeLimits) {
@@ -37,13 +37,15 @@ struct PictureIndex {
         let digests = Parallel.map(missing.count) { position in
             try? FileBytes(path: paths[missing[position]], limit: limits.maxFileBytes, access: .copied).digest()
         }
-        let now = UInt64(clamping: time(nil))
+        let now = Int(time(nil))
         var settled = [Bool](repeating: true, count: paths.count)
         for (index, digest) in zip(missing, digests) {
             // Changed while it was read: what it holds has no name.
             guard let digest, let stamp = stamps[index], PictureIndex.stamp(paths[index]) == stamp else { continue }
             contents[index] = digest
-            settled[index] = max(stamp[3], stamp[5]) &+ PictureIndex.settlingSeconds < now
+            // Seconds before 1970 are negative.
+            let changed = max(Int(bitPattern: UInt(stamp[3])), Int(bitPattern: UInt(stamp[5])))
+            settled[index] = changed < now - PictureIndex.settlingSeconds
             hasNews = hasNews || settled[index]
         }
         self.paths = paths
@@ -59,8 +61,9 @@ struct PictureIndex {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
         return Stamp(
-            UInt64(status.st_dev), UInt64(status.st_ino), UInt64(status.st_size), UInt64(status.st_mtim.tv_sec),
-            UInt64(status.st_mtim.tv_nsec), UInt64(status.st_ctim.tv_sec), UInt64(status.st_ctim.tv_nsec), 0)
+            UInt64(status.st_dev), UInt64(status.st_ino), UInt64(bitPattern: Int64(status.st_size)),
+            UInt64(bitPattern: Int64(status.st_mtim.tv_sec)), UInt64(bitPattern: Int64(status.st_mtim.tv_nsec)),
+            UInt64(bitPattern: Int64(status.st_ctim.tv_sec)), UInt64(bitPattern: Int64(status.st_ctim.tv_nsec)), 0)
     }
 
     // MARK: - On disk

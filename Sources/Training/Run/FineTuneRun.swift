@@ -64,6 +64,7 @@ public final class FineTuneRun {
         laterUnfrozen = try steps.keys.sorted().map { ($0, try module.report(matching: steps[$0] ?? [])) }
         let names = try FineTuneRun.names(unfrozen, laterUnfrozen)
         try rates.check(names, in: module)
+        try loaded.imported.checkWritable(module.namedParameters().filter { names.contains($0.name) }.map(\.parameter))
         let trainable = module.parameters().filter(\.requiresGrad)
         trainer = Trainer(
             model: model, train: streams[0], val: streams[1],

@@ -87,10 +87,13 @@ public struct Inspection: Encodable, Sendable {
         let graph = module.graph, cut = graph.cut(active: [], outputs: [module.logits])
         let size = imageSize ?? openSize(graph)
         let infos = try graph.inputInfos(batch: batch, imageSize: size.map { ($0, $0) })
-        let bytes = infos.values.reduce(0) { $0 + elementCount($1.shape) * 4 }
-        guard bytes <= largestInput else {
-            throw SettingError(
-                "--batch-size", "\(batch) pictures take \(bytes >> 20) MB; expected at most \(largestInput >> 20)")
+        for (id, info) in infos {
+            guard let bytes = checkedElementCount(info.shape, bytesPerElement: 4), bytes <= largestInput else {
+                throw SettingError(
+                    "--batch-size",
+                    "\(batch) pictures make '\(graph.values[id].name)' \(info.shape); expected at most \(largestInput >> 20) MB"
+                )
+            }
         }
         let plan = InferencePlan(
             graph, nodes: cut.prefix, constants: try graph.computeConstants(cut.constant), results: cut.boundary)
@@ -113,7 +116,11 @@ public struct Inspection: Encodable, Sendable {
         let shapes = [2, 3].map { batch in
             (try? graph.infer(graph.inputInfos(batch: batch, imageSize: size.map { ($0, $0) }))) ?? []
         }
-        let sizes = graph.cutSizes(module.layers.map { $0.parameters.map(\.root) }, outputs: [module.logits])
+        // As `finetune train` does by default.
+        module.setFrozenStatistics(true)
+        let sizes = graph.cutSizes(
+            module.layers.map { $0.parameters.map(\.root) }, activeNodes: module.nodesActiveInTraining(),
+            outputs: [module.logits])
         return zip(module.layers, sizes).map { layer, sizes in
             let node = graph.nodes[layer.nodes[0]]
             let output = graph.nodes[layer.nodes.last ?? 0].outputs.first ?? nil

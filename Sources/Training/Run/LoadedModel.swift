@@ -63,6 +63,8 @@ public struct LoadedModel {
         input = try PictureInput(graph)
         let known = card.preprocessing
         let side = try size ?? LoadedModel.fixedSide(input, file.path) ?? known?.imageSize
+        // It may be the file's.
+        try SettingRange.check(side, SettingRange.pixels, "--image-size")
         var notes: [String] = []
         if side == nil {
             let standard = LoadedModel.standardSide
@@ -74,8 +76,6 @@ public struct LoadedModel {
             channels: input.channels, imageSize: side ?? LoadedModel.standardSide,
             resize: overrides.resize ?? (size == nil ? known?.resize : nil), normalization: normalization,
             augment: known?.augment)
-        // These may be the file's.
-        try SettingRange.check(preprocessing.imageSize, SettingRange.pixels, "--image-size")
         try SettingRange.check(preprocessing.resize, SettingRange.pixels, "--resize")
         classCount = try imported.module.classCount(
             imageSize: (preprocessing.imageSize, preprocessing.imageSize))

@@ -195,7 +195,7 @@ extension RunSettings {
         try require(
             weightDecay >= 0 && weightDecay.isFinite, "--weight-decay", "\(weightDecay) is not a finite number from 0")
         try require((0..<1).contains(labelSmoothing), "--label-smoothing", "\(labelSmoothing) is not in 0 ..< 1")
-        try require(clipNorm ?? 1 > 0, "--clip-norm", "expected a positive number")
+        try require(clipNorm.map { $0 > 0 && $0.isFinite } ?? true, "--clip-norm", "expected a positive number")
         if let valFraction {
             try require(valFraction > 0 && valFraction < 1, "--val-fraction", "\(valFraction) is not between 0 and 1")
         }

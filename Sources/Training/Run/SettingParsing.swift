@@ -24,7 +24,7 @@ extension RunSettings {
     }
 
     /// The schedule, stepped once per epoch: `step:7:0.1`, `multistep:10,20:0.1`, `cosine`, `onecycle`, `constant`, each
-    /// optionally after `warmup:5,`.
+    /// optionally after `warmup:5+`.
     public func makeSchedule() throws -> any Schedule {
         let option = "--schedule"
         func parse(_ text: Substring, epochs: Int) throws -> any Schedule {

@@ -142,11 +142,6 @@ public final class BatchLoader: Sendable {
         return try finish(pending)
     }
 
-    /// The SHA-256 of a picture file's bytes in hexadecimal: names its content in caches. Throws `PictureError`.
-    public func contentHash(at index: Int) throws(PictureError) -> String {
-        try FileBytes(picture: dataset.samples[index].path, limits: configuration.limits).sha256()
-    }
-
     fileprivate func enqueue(_ pending: PendingBatch) { queue.enqueue(pending) }
     fileprivate func cancel(_ pending: [PendingBatch]) { queue.cancel(pending) }
 
