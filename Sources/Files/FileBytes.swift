@@ -24,7 +24,7 @@ public final class FileBytes: @unchecked Sendable {
     public let count: Int
     private let base: UnsafeRawPointer
     private let backing: Backing
-    private let stamp: FileStamp?
+    private let status: FileStatus?
 
     private enum Backing {
         case mapped
@@ -41,23 +41,29 @@ public final class FileBytes: @unchecked Sendable {
 
     /// Holds what `descriptor` refers to.
     convenience init(descriptor: borrowing Descriptor, path: String, limit: Int, access: Access) throws(FileError) {
-        let stamp = try descriptor.stampOfRegularFile(path: path)
-        guard stamp.size <= limit else { throw FileError(path, .tooLarge(byteCount: stamp.size, limit: limit)) }
+        let status = try descriptor.statusOfRegularFile(path: path)
+        guard status.byteCount <= limit else {
+            throw FileError(path, .tooLarge(byteCount: status.byteCount, limit: limit))
+        }
         switch access {
-        case .mapped where stamp.size > 0:
-            guard let base = mmap(nil, stamp.size, PROT_READ, MAP_PRIVATE, descriptor.number, 0), base != MAP_FAILED
+        case .mapped where status.byteCount > 0:
+            guard let base = mmap(nil, status.byteCount, PROT_READ, MAP_PRIVATE, descriptor.number, 0),
+                base != MAP_FAILED
             else { throw FileError(path, errno: errno) }
-            self.init(path: path, count: stamp.size, base: UnsafeRawPointer(base), backing: .mapped, stamp: stamp)
+            self.init(
+                path: path, count: status.byteCount, base: UnsafeRawPointer(base), backing: .mapped, status: status)
         default:
-            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(stamp.size, 1), alignment: 64)
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(status.byteCount, 1), alignment: 64)
             do throws(FileError) {
-                try descriptor.readAll(into: UnsafeMutableRawBufferPointer(rebasing: memory[..<stamp.size]), path: path)
+                try descriptor.readAll(
+                    into: UnsafeMutableRawBufferPointer(rebasing: memory[..<status.byteCount]), path: path)
             } catch {
                 memory.deallocate()
                 throw error
             }
             guard let base = memory.baseAddress else { throw FileError(path, .system(ENOMEM)) }
-            self.init(path: path, count: stamp.size, base: UnsafeRawPointer(base), backing: .allocated, stamp: stamp)
+            self.init(
+                path: path, count: status.byteCount, base: UnsafeRawPointer(base), backing: .allocated, status: status)
         }
     }
 
@@ -69,15 +75,15 @@ public final class FileBytes: @unchecked Sendable {
         self.count = bytes.count
         self.base = UnsafeRawPointer(memory.baseAddress.unsafelyUnwrapped)
         self.backing = .allocated
-        self.stamp = nil
+        self.status = nil
     }
 
-    private init(path: String, count: Int, base: UnsafeRawPointer, backing: Backing, stamp: FileStamp) {
+    private init(path: String, count: Int, base: UnsafeRawPointer, backing: Backing, status: FileStatus) {
         self.path = path
         self.count = count
         self.base = base
         self.backing = backing
-        self.stamp = stamp
+        self.status = status
     }
 
     deinit {
@@ -109,33 +115,24 @@ public final class FileBytes: @unchecked Sendable {
 
     /// Throws `changed` when mapped bytes can no longer be those that were validated: the file was written in place.
     public func checkUnchanged() throws(FileError) {
-        guard case .mapped = backing, let stamp else { return }
+        guard case .mapped = backing, let status else { return }
         // The name may lead to a new file by now, which is harmless; only the same inode matters.
-        guard let descriptor = try? Descriptor(path: path), let now = try? descriptor.stampOfRegularFile(path: path),
-            now.device == stamp.device, now.inode == stamp.inode
+        guard let descriptor = try? Descriptor(path: path), let now = try? descriptor.statusOfRegularFile(path: path),
+            now.isSameFile(as: status)
         else { return }
-        guard now == stamp else { throw FileError(path, .changed) }
+        guard now.hasSameContent(as: status) else { throw FileError(path, .changed) }
     }
 
     /// True when both hold the same file of the file system.
     public func isSameFile(as other: FileBytes) -> Bool {
-        guard let a = stamp, let b = other.stamp else { return self === other }
-        return a.device == b.device && a.inode == b.inode
+        guard let a = status, let b = other.status else { return self === other }
+        return a.isSameFile(as: b)
     }
 
     /// True when both hold equal bytes.
     public func hasEqualBytes(_ other: FileBytes) -> Bool {
         self === other || equalBytes(unsafeBytes, other.unsafeBytes)
     }
-}
-
-/// What identifies one state of a file.
-struct FileStamp: Equatable {
-    var device: UInt64
-    var inode: UInt64
-    var size: Int
-    var modifiedSeconds: Int
-    var modifiedNanoseconds: Int
 }
 
 /// An open file descriptor, closed with its owner.
@@ -171,12 +168,10 @@ struct Descriptor: ~Copyable {
         return status
     }
 
-    func stampOfRegularFile(path: String) throws(FileError) -> FileStamp {
+    func statusOfRegularFile(path: String) throws(FileError) -> FileStatus {
         let status = try status(path: path)
         try requireRegular(status, path: path)
-        return FileStamp(
-            device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int(status.st_size),
-            modifiedSeconds: Int(status.st_mtim.tv_sec), modifiedNanoseconds: Int(status.st_mtim.tv_nsec))
+        return FileStatus(status)
     }
 
     func readAll(into buffer: UnsafeMutableRawBufferPointer, path: String) throws(FileError) {

@@ -40,7 +40,7 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
     }
 
     /// Translates `errno`.
-    init(_ path: String, errno code: Int32) {
+    public init(_ path: String, errno code: Int32) {
         self.path = path
         switch code {
         case ENOENT, ENOTDIR: reason = .missing

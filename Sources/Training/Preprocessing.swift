@@ -35,15 +35,16 @@ public struct Preprocessing: Codable, Sendable, Equatable {
         self.augment = augment
     }
 
-    static func defaultResize(_ imageSize: Int) -> Int { imageSize >= 128 ? imageSize * 256 / 224 : imageSize }
+    static func defaultResize(_ imageSize: Int) -> Int {
+        imageSize >= 128 ? Transform.withMargin(imageSize) : imageSize
+    }
 
     var mode: PictureMode { channels == 1 ? .grayscale : .rgb }
 
     /// The deterministic transform: resize, centre crop, normalise.
     public func evaluation() throws -> Transform {
-        try Transform(
-            mode: mode, [Resize(shorterSide: resize), CenterCrop(imageSize)],
-            normalization: Normalization(mean: mean, std: std))
+        try .evaluation(
+            side: imageSize, resize: resize, mode: mode, normalization: Normalization(mean: mean, std: std))
     }
 
     /// The transform for training pictures.
@@ -51,9 +52,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
         switch augmentation {
         case .none: try evaluation()
         case .tutorial:
-            try Transform(
-                mode: mode, [RandomResizedCrop(imageSize), RandomHorizontalFlip()],
-                normalization: Normalization(mean: mean, std: std))
+            try .training(side: imageSize, mode: mode, normalization: Normalization(mean: mean, std: std))
         }
     }
 }

@@ -60,13 +60,8 @@ func useThreads(_ count: Int) throws {
 /// Throws `SettingError` for an `output` without a name, and for one that is among the `inputs` and would replace it.
 func checkOutput(_ output: String, _ option: String = "--output", inputs: [String]) throws {
     guard !output.isEmpty else { throw SettingError(option, "expected the name of a file, got an empty one") }
-    guard let target = fileNumber(output), let input = inputs.first(where: { fileNumber($0) == target }) else { return }
+    guard let target = try? FileStatus(path: output),
+        let input = inputs.first(where: { (try? FileStatus(path: $0))?.isSameFile(as: target) == true })
+    else { return }
     throw SettingError(option, "'\(output)' is read from ('\(input)'); give another name")
-}
-
-/// What tells the file at `path` from every other one; nil when there is none.
-private func fileNumber(_ path: String) -> [UInt64]? {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    return [UInt64(status.st_dev), UInt64(status.st_ino)]
 }

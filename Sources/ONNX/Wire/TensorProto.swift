@@ -1,4 +1,5 @@
 import Files
+import Operators
 import TensorCore
 
 /// A constant tensor of a model, whose elements are read when asked for (`array()`).
@@ -92,26 +93,10 @@ extension TensorProto {
             "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2", "INT2",
         ]
 
-        public init(_ dtype: DType) {
-            switch dtype {
-            case .float32: self = .float
-            case .float64: self = .double
-            case .float16: self = .float16
-            case .bfloat16: self = .bfloat16
-            case .int8: self = .int8
-            case .int16: self = .int16
-            case .int32: self = .int32
-            case .int64: self = .int64
-            case .uint8: self = .uint8
-            case .uint16: self = .uint16
-            case .uint32: self = .uint32
-            case .uint64: self = .uint64
-            case .bool: self = .bool
-            }
-        }
+        public init(_ dtype: DType) { self.init(rawValue: Int32(dtype.onnx)) }
 
         /// The element type to compute with, or nil for one this project cannot read.
-        public var dtype: DType? { DType.allCases.first { DataType($0) == self } }
+        public var dtype: DType? { DType(onnx: Int(rawValue)) }
 
         /// Bits of one element, or nil where elements have no fixed size or the type is unknown.
         var bitsPerElement: Int? {

@@ -1,24 +1,29 @@
 import TensorCore
 
 extension DType {
-    /// The type that ONNX's `TensorProto.DataType` numbers so; nil for strings, complex and sub-byte types.
-    public init?(onnx number: Int) {
-        switch number {
-        case 1: self = .float32
-        case 2: self = .uint8
-        case 3: self = .int8
-        case 4: self = .uint16
-        case 5: self = .int16
-        case 6: self = .int32
-        case 7: self = .int64
-        case 9: self = .bool
-        case 10: self = .float16
-        case 11: self = .float64
-        case 12: self = .uint32
-        case 13: self = .uint64
-        case 16: self = .bfloat16
-        default: return nil
+    /// ONNX's number of the type: `TensorProto.DataType`.
+    public var onnx: Int {
+        switch self {
+        case .float32: 1
+        case .uint8: 2
+        case .int8: 3
+        case .uint16: 4
+        case .int16: 5
+        case .int32: 6
+        case .int64: 7
+        case .bool: 9
+        case .float16: 10
+        case .float64: 11
+        case .uint32: 12
+        case .uint64: 13
+        case .bfloat16: 16
         }
+    }
+
+    /// The type that ONNX numbers so; nil for strings, complex and sub-byte types.
+    public init?(onnx number: Int) {
+        guard let type = DType.allCases.first(where: { $0.onnx == number }) else { return nil }
+        self = type
     }
 }
 

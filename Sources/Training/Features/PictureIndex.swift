@@ -58,12 +58,12 @@ struct PictureIndex {
     func isUnchanged(_ index: Int) -> Bool { PictureIndex.stamp(paths[index]) == stamps[index] }
 
     private static func stamp(_ path: String) -> Stamp? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        return Stamp(
-            UInt64(status.st_dev), UInt64(status.st_ino), UInt64(bitPattern: Int64(status.st_size)),
-            UInt64(bitPattern: Int64(status.st_mtim.tv_sec)), UInt64(bitPattern: Int64(status.st_mtim.tv_nsec)),
-            UInt64(bitPattern: Int64(status.st_ctim.tv_sec)), UInt64(bitPattern: Int64(status.st_ctim.tv_nsec)), 0)
+        guard let status = try? FileStatus(path: path) else { return nil }
+        let numbers = [
+            status.byteCount, status.modifiedSeconds, status.modifiedNanoseconds, status.changedSeconds,
+            status.changedNanoseconds, 0,
+        ]
+        return Stamp([status.device, status.inode] + numbers.map { UInt64(bitPattern: Int64($0)) })
     }
 
     // MARK: - On disk

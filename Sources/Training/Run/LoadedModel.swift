@@ -49,10 +49,9 @@ public struct LoadedModel {
     private init(_ file: ModelFile, _ overrides: Overrides) throws {
         try SettingRange.check(overrides.imageSize, SettingRange.pixels, "--image-size")
         try SettingRange.check(overrides.resize, SettingRange.pixels, "--resize")
-        let card = ModelCard(
-            metadata: Dictionary(file.model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { a, _ in a }))
         let size = overrides.imageSize
         imported = try ImportedModel(file: file, imageSize: size.map { ($0, $0) })
+        let card = ModelCard(metadata: imported.metadata)
         let graph = imported.module.graph
         guard graph.inputs.count == 1 else {
             let names = graph.inputs.map { graph.values[$0].name }.joined(separator: ", ")

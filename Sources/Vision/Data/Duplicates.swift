@@ -16,7 +16,7 @@ extension DataReport.Duplicate {
         let places = datasets.enumerated().flatMap { part, dataset in
             dataset.samples.map { Location(part: part, label: $0.label, path: $0.path) }
         }
-        let sizes = parallelMap(places.count) { (try? FileSystem.status(places[$0].path))?.byteCount ?? -1 }
+        let sizes = parallelMap(places.count) { (try? FileStatus(path: places[$0].path))?.byteCount ?? -1 }
         let bySize = Dictionary(grouping: places.indices, by: { sizes[$0] })
         let suspects = bySize.filter { $0.key > 0 && $0.value.count > 1 }.flatMap(\.value).sorted()
         let hashes = parallelMap(suspects.count) { index in

@@ -1,40 +1,18 @@
+import Files
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
     import Musl
 #endif
 
-/// The few questions about folders that finding pictures needs, answered with the system's error text.
+/// The few questions about folders that finding pictures needs.
 enum FileSystem {
-    enum Kind { case folder, file, other }
-
-    /// What a path is and which file it is; links are followed.
-    struct Status {
-        var kind: Kind
-        var device: UInt64
-        var inode: UInt64
-        var byteCount: Int
-    }
-
-    struct Failure: Error {
-        var message: String
-        init(code: CInt = errno) { message = String(cString: strerror(code)) }
-    }
-
-    static func status(_ path: String) throws(Failure) -> Status {
-        var info = stat()
-        guard stat(path, &info) == 0 else { throw Failure() }
-        let mode = info.st_mode & S_IFMT
-        return Status(
-            kind: mode == S_IFDIR ? .folder : mode == S_IFREG ? .file : .other, device: UInt64(info.st_dev),
-            inode: UInt64(info.st_ino), byteCount: Int(info.st_size))
-    }
-
-    static func isFolder(_ path: String) -> Bool { (try? status(path))?.kind == .folder }
+    static func isFolder(_ path: String) -> Bool { (try? FileStatus(path: path))?.kind == .folder }
 
     /// The names in a folder without hidden ones, sorted by code point; names that are not UTF-8 are only counted.
-    static func names(in folder: String) throws(Failure) -> (names: [String], foreign: Int) {
-        guard let stream = opendir(folder) else { throw Failure() }
+    static func names(in folder: String) throws(FileError) -> (names: [String], foreign: Int) {
+        guard let stream = opendir(folder) else { throw FileError(folder, errno: errno) }
         defer { closedir(stream) }
         var names: [String] = []
         var foreign = 0

@@ -62,7 +62,7 @@ struct FoundFiles {
         var waiting = [root]
         while let folder = waiting.popLast() {
             // A link back to a folder above would otherwise be followed for ever.
-            guard let status = try? FileSystem.status(folder), seen.insert([status.device, status.inode]).inserted
+            guard let status = try? FileStatus(path: folder), seen.insert([status.device, status.inode]).inserted
             else { continue }
             let (names, foreign) = try FoundFiles.list(folder)
             if foreign > 0 {
@@ -85,13 +85,13 @@ struct FoundFiles {
 
     /// The visible names in a folder, sorted, and how many are not UTF-8.
     static func list(_ path: String) throws(DatasetError) -> (names: [String], foreign: Int) {
-        let kind: FileSystem.Kind
+        let kind: FileStatus.Kind
         var found: (names: [String], foreign: Int) = ([], 0)
-        do throws(FileSystem.Failure) {
-            kind = try FileSystem.status(path).kind
+        do throws(FileError) {
+            kind = try FileStatus(path: path).kind
             if kind == .folder { found = try FileSystem.names(in: path) }
         } catch {
-            throw .unreadable(path, why: error.message)
+            throw .unreadable(path, why: "\(error.reason)")
         }
         guard kind == .folder else { throw .notFolder(path) }
         return found
@@ -177,8 +177,8 @@ extension DatasetSplit {
     }
 
     private static func isFile(_ path: String) throws(DatasetError) -> Bool {
-        do throws(FileSystem.Failure) { return try FileSystem.status(path).kind == .file } catch {
-            throw .unreadable(path, why: error.message)
+        do throws(FileError) { return try FileStatus(path: path).kind == .file } catch {
+            throw .unreadable(path, why: "\(error.reason)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Files
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -24,7 +25,7 @@ public enum PictureFiles {
             ignored += found.ignored
         }
         for path in paths {
-            switch (try? FileSystem.status(path))?.kind {
+            switch (try? FileStatus(path: path))?.kind {
             case .folder: try add(folder: path)
             case nil where path.contains { "*?[".contains($0) }:
                 let matches = matches(of: path)

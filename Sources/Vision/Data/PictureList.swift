@@ -95,10 +95,10 @@ private struct PictureList {
 
     /// Why a path cannot be meant, or nil.
     private static func problem(_ file: String) -> String? {
-        do throws(FileSystem.Failure) {
-            return try FileSystem.status(file).kind == .folder ? "is a folder" : nil
+        do throws(FileError) {
+            return try FileStatus(path: file).kind == .folder ? "is a folder" : nil
         } catch {
-            return error.message
+            return "\(error.reason)"
         }
     }
 

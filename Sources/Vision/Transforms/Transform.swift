@@ -30,13 +30,19 @@ public struct Transform: Sendable {
         try Transform(mode: mode, [RandomResizedCrop(side), RandomHorizontalFlip()], normalization: normalization)
     }
 
-    /// The tutorial's transform for validation: `Resize(side * 256 / 224)`, `CenterCrop(side)`, normalise.
+    /// The tutorial's transform for validation: `Resize(resize)`, `CenterCrop(side)`, normalise.
+    ///
+    /// - `resize`: by default the tutorial's margin, `side * 256 / 224`.
     public static func evaluation(
-        side: Int, mode: PictureMode = .rgb, normalization: Normalization = .imagenet
+        side: Int, resize: Int? = nil, mode: PictureMode = .rgb, normalization: Normalization = .imagenet
     ) throws(TransformError) -> Transform {
         try Transform(
-            mode: mode, [Resize(shorterSide: side * 256 / 224), CenterCrop(side)], normalization: normalization)
+            mode: mode, [Resize(shorterSide: resize ?? withMargin(side)), CenterCrop(side)],
+            normalization: normalization)
     }
+
+    /// What the tutorial resizes the shorter side to before it crops to `side`.
+    public static func withMargin(_ side: Int) -> Int { side * 256 / 224 }
 
     /// True when the result depends on the picture alone, so that features of it may be kept.
     public var isDeterministic: Bool { steps.allSatisfy(\.isDeterministic) }
