@@ -9,6 +9,8 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
     public enum Reason: Equatable, Sendable {
         case missing
         case isDirectory
+        /// A file where the path, or who asked, has a folder.
+        case notDirectory
         case notPermitted
         /// A FIFO, device or socket; the text names it.
         case notRegular(String)
@@ -43,7 +45,8 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
     public init(_ path: String, errno code: Int32) {
         self.path = path
         switch code {
-        case ENOENT, ENOTDIR: reason = .missing
+        case ENOENT: reason = .missing
+        case ENOTDIR: reason = .notDirectory
         case EISDIR: reason = .isDirectory
         case EACCES, EPERM: reason = .notPermitted
         case ENOSPC, EDQUOT: reason = .diskFull
@@ -54,7 +57,7 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    public var description: String { "\(path): \(reason)" }
+    public var description: String { path.isEmpty ? "\(reason)" : "\(path): \(reason)" }
 }
 
 extension FileError.Reason: CustomStringConvertible {
@@ -62,6 +65,7 @@ extension FileError.Reason: CustomStringConvertible {
         switch self {
         case .missing: "no such file or folder"
         case .isDirectory: "is a folder, not a file"
+        case .notDirectory: "a file is where a folder is expected"
         case .notPermitted: "permission denied"
         case .notRegular(let kind): "is \(kind), not a regular file"
         case .tooLarge(let byteCount, let limit): "has \(byteCount) bytes, more than the limit of \(limit)"

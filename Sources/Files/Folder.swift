@@ -103,7 +103,8 @@ public final class Folder: Sendable {
             let next = openat(current.number, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             guard next >= 0 else {
                 // A link met with O_DIRECTORY | O_NOFOLLOW is reported as "not a directory".
-                throw FileError(joined(name), isLink(component, in: current) ? .symbolicLink : .missing)
+                let code = errno
+                throw FileError(joined(name), errno: isLink(component, in: current) ? ELOOP : code)
             }
             current = Descriptor(adopting: next)
         }
@@ -121,7 +122,8 @@ public final class Folder: Sendable {
             }
             let next = openat(current.number, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             guard next >= 0 else {
-                throw FileError(joined(name), isLink(component, in: current) ? .symbolicLink : .missing)
+                let code = errno
+                throw FileError(joined(name), errno: isLink(component, in: current) ? ELOOP : code)
             }
             current = Descriptor(adopting: next)
         }

@@ -6,8 +6,8 @@ struct ApplyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply", abstract: "Put the weights of a safetensors file into a model.",
         discussion: """
-            The file must hold a tensor for each weight of the model, under its name and in its shape, and no other; 'export
-            --format safetensors' writes such files. All but the weights stays as it is in the model.
+            The file must hold a tensor for each weight of the model, under its name and in its shape, and no other; \
+            'export --format safetensors' writes such files. All but the weights stays as it is in the model.
             """)
 
     @Argument(help: "The ONNX file.") var model: String

@@ -36,16 +36,16 @@ struct DataCommand: ParsableCommand {
 
     func run() throws {
         let report = try DataReport(path: path, valFraction: split.valFraction, seed: split.seed)
-        if !output.quiet { show(report) }
-        var written: String?
-        if !sheet.noSheet {
-            let file = sheet.path ?? DataCommand.defaultSheet(path)
-            try checkOutput(file, inputs: [path] + report.parts.flatMap { $0.dataset.samples.map(\.path) })
-            try ContactSheet(report, perClass: sheet.perClass).write(to: file)
-            if !output.quiet { Console.line("Contact sheet: \(file)") }
-            written = file
+        let file = sheet.noSheet ? nil : sheet.path ?? DataCommand.defaultSheet(path)
+        if let file { try checkOutput(file, inputs: [path] + report.parts.flatMap { $0.dataset.samples.map(\.path) }) }
+        if output.isShowingText { show(report) }
+        if let file {
+            let contacts = ContactSheet(report, perClass: sheet.perClass)
+            try contacts.write(to: file)
+            let part = contacts.classCount < report.classes.count ? " (the first \(contacts.classCount) classes)" : ""
+            if !output.quiet { Console.line("Contact sheet: \(file)\(part)") }
         }
-        if output.json { try Console.json(Summary(report, sheet: written)) }
+        if output.json { try Console.json(Summary(report, sheet: file)) }
     }
 
     /// `ants-contact-sheet.png` for `pictures/ants/` and `pictures/ants.csv`.

@@ -14,7 +14,7 @@ struct DiffCommand: ParsableCommand {
     func run() throws {
         let difference = try ModelDifference(
             ModelFile.read(ModelOptions.resolve(first)), ModelFile.read(ModelOptions.resolve(second)))
-        if !output.quiet { for line in difference.lines { Console.line(line) } }
+        if output.isShowingText { for line in difference.lines { Console.line(line) } }
         if output.json { try Console.json(difference) }
     }
 }

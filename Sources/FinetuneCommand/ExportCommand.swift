@@ -6,8 +6,8 @@ struct ExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a model as ONNX or its weights as safetensors.",
         discussion: """
-            ONNX: a copy that is byte-identical unless tensors move into or out of the file. safetensors: every tensor under its
-            name in the model; 'apply' puts them back.
+            ONNX: a copy that is byte-identical unless tensors move into or out of the file. safetensors: every tensor under \
+            its name in the model; 'apply' puts them back.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case onnx, safetensors }

@@ -109,17 +109,26 @@ struct Finetune: ParsableCommand {
         // Suggestions of the parser stand on a line of their own.
         var text = message(for: error).split(separator: "\n").joined(separator: " ")
         // The parser misses an option before it sees that another one is misspelt.
-        if text.hasPrefix("Missing expected argument"), let unknown = unknownOption(words, of: command) {
+        if text.hasPrefix("Missing expected argument") || text.hasPrefix("Unknown option '--"),
+            let unknown = unknownOption(words, of: command)
+        {
             text = unknown
         }
+        let dashed = words.first { $0.hasPrefix("-") && $0 != "-" && (try? FileStatus(path: $0)) != nil }
+        if let dashed { return "\(text); the file '\(dashed)' is meant by './\(dashed)'" }
+        if text.hasPrefix("Unknown option '--model'") {
+            let name = command.configuration.commandName ?? ""
+            return "\(name) takes the model without an option: finetune \(name) FILE.onnx"
+        }
         if text.hasSuffix("?") { return text }
+        if text.hasSuffix(".") { text.removeLast() }
         return "\(text); finetune help \(command.configuration.commandName ?? "") lists the options"
     }
 
     /// The first of `words` that looks like an option and is none of `command`.
     private static func unknownOption(_ words: [String], of command: any ParsableCommand.Type) -> String? {
         let help = helpMessage(for: command, includeHidden: true, columns: 1000)
-        let known = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.output) }).sorted()
+        let known = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.output) } + ["--version"]).sorted()
         let given = words.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
         return given.first { !known.contains($0) }.map { "Unknown option '\($0)'\(suggestion(for: $0, among: known))" }
     }

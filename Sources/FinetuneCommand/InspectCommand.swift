@@ -16,7 +16,7 @@ struct InspectCommand: ParsableCommand {
     func run() throws {
         let inspection = try Inspection(
             path: ModelOptions.resolve(model), imageSize: imageSize, planBatch: plan ? batchSize : nil)
-        if !output.quiet { for line in inspection.lines { Console.line(line) } }
+        if output.isShowingText { for line in inspection.lines { Console.line(line) } }
         if output.json { try Console.json(inspection) }
     }
 }

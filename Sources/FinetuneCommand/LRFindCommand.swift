@@ -9,7 +9,8 @@ struct LRFindCommand: ParsableCommand {
         discussion: """
             Trains on batch after batch while the rate grows from --from to --to, until the loss explodes, and writes a \
             plot. The suggestion is the rate at which the loss falls fastest, or a tenth of the one where it is lowest if \
-            that is smaller. Other options mean what they mean in 'train'; --lr, --epochs and --schedule have no effect.
+            that is smaller. Other options mean what they mean in 'train'; of --lr the proportions of layers count, and \
+            --epochs and --schedule have no effect.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -39,6 +40,9 @@ struct LRFindCommand: ParsableCommand {
         data.apply(to: &settings)
         features.apply(to: &settings)
         try training.apply(to: &settings)
+        guard settings.unfreezeAt.isEmpty else {
+            throw SettingError("--unfreeze-at", "the range test has no epochs; name what is to train with --unfreeze")
+        }
         var options = LearningRateFinder.Options()
         (options.from, options.to, options.steps) = (range.from, range.to, range.steps)
         try options.check()
@@ -49,16 +53,25 @@ struct LRFindCommand: ParsableCommand {
         let file = try AtomicFile(path: plot.path)
         if !output.quiet { for note in run.notes { Console.note(note) } }
         var bar = ProgressLine(isEnabled: !output.quiet)
-        let finder = try LearningRateFinder(run, options: options) { bar.draw("lr-find", $0, of: $1) }
+        let stop = StopSignal()
+        defer { bar.clear() }
+        let finder = try LearningRateFinder(run, options: options) { done, all in
+            bar.draw("lr-find", done, of: all)
+            if let signal = stop.received {
+                throw RunStopped(signal: signal, whereabouts: "after \(done) of \(all) batches")
+            }
+        }
         bar.clear()
         if !output.quiet {
             let end = finder.hasDiverged ? "the loss exploded" : "the range ended"
             Console.line("\(Wording.count(finder.points.count, "batch", plural: "batches")), then \(end)")
-            if let rate = finder.steepest { Console.line(String(format: "Steepest descent: %.2g", rate)) }
-            if let rate = finder.tenthOfMinimum { Console.line(String(format: "A tenth of the minimum: %.2g", rate)) }
+            if let steepest = finder.steepest, let tenth = finder.tenthOfMinimum {
+                Console.line(String(format: "Steepest descent: %.2g", steepest))
+                Console.line(String(format: "A tenth of the minimum: %.2g", tenth))
+            }
         }
         Console.line(
-            finder.suggestion.map { String(format: "Suggestion: --lr %.2g", $0) }
+            finder.suggestion.map { "Suggestion: --lr \(settings.learningRates.scaled(to: $0))" }
                 ?? "No suggestion: the loss never fell; try another range (--from, --to) or more --steps")
         try file.write(LineChart.document([finder.chart]))
         try file.commit()

@@ -13,7 +13,7 @@ struct OpsCommand: ParsableCommand {
         let rows = OperatorTable.rows
         if markdown { Console.line(OperatorTable.markdown.dropLast()) }
         let width = rows.map(\.name.count).max() ?? 0
-        for row in rows where !output.quiet && !markdown {
+        for row in rows where output.isShowingText && !markdown {
             let name = row.name + String(repeating: " ", count: width - row.name.count)
             let gradient = row.hasGradient ? "gradient" : "        "
             Console.line(

@@ -6,8 +6,8 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a model on raw tensors.",
         discussion: """
-            Reads a safetensors file with one tensor per graph input, by name, and writes one with the graph's outputs. A model
-            with a single input takes a file with a single tensor of any name.
+            Reads a safetensors file with one tensor per graph input, by name, and writes one with the graph's outputs. A \
+            model with a single input takes a file with a single tensor of any name.
             """)
 
     @Argument(help: "The ONNX file.") var model: String

@@ -41,18 +41,14 @@ struct SweepCommand: ParsableCommand {
         let axes = try lists.axes(fixing: &base)
         let sweep = Sweep(base: base, axes: axes, seeds: try lists.seedList())
         try sweep.check()
-        let place = try SweepFolder(creating: folder.path)
+        let place = try SweepFolder(free: folder.path)
         if !output.quiet {
             Console.line(
                 "Sweep: \(Wording.count(sweep.settingCount, "setting")), \(Wording.count(sweep.runCount, "run")), into "
                     + place.path)
         }
         let start = ContinuousClock.now
-        let result: SweepResult
-        do { result = try train(sweep) } catch {
-            place.removeIfEmpty()
-            throw error
-        }
+        let result = try train(sweep)
         try place.write(result, of: sweep)
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         for line in table(result) { Console.line(line) }
@@ -104,7 +100,7 @@ struct SweepCommand: ParsableCommand {
         let rows = result.settings.enumerated().map { rank, setting -> [String] in
             let accuracy = setting.mean.map { String(format: "%.4f", $0) } ?? "-"
             let spread = setting.spread.map { String(format: " ± %.4f", $0) } ?? ""
-            let loss = setting.loss.map { String(format: "%.4f", $0) } ?? "-"
+            let loss = setting.loss.map { Wording.loss($0) } ?? "-"
             let results: [String] = [accuracy + spread, loss, String(format: "%.1f", setting.seconds)]
             return ["\(rank + 1)"] + setting.values + results
         }
@@ -137,8 +133,8 @@ struct SweepCommand: ParsableCommand {
             seeds = result.seeds
             ranking = result.settings.map { setting in
                 Row(
-                    settings: Dictionary(uniqueKeysWithValues: zip(result.axes, setting.values)), mean: setting.mean,
-                    spread: setting.spread, loss: setting.loss, accuracies: setting.accuracies,
+                    settings: Dictionary(uniqueKeysWithValues: zip(result.axes, setting.values)),
+                    mean: setting.mean, spread: setting.spread, loss: setting.loss, accuracies: setting.accuracies,
                     seconds: setting.seconds)
             }
         }
@@ -197,7 +193,11 @@ extension SweepCommand {
         }
 
         private func split(_ texts: [String]) -> [String] {
-            texts.flatMap { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
+            texts.flatMap { text in
+                text.split(separator: ",", omittingEmptySubsequences: false).map {
+                    $0.trimmingCharacters(in: .whitespaces)
+                }
+            }
         }
 
         /// The same combination is not run twice.
@@ -212,19 +212,19 @@ extension SweepCommand {
             Sweep.Axis(name, unique(texts).map { text in Sweep.Axis.Value(text) { apply(&$0, text) } })
         }
 
-        private func numbers<T: LosslessStringConvertible & Sendable>(
+        private func numbers<T: LosslessStringConvertible & Hashable & Sendable>(
             _ name: String, _ texts: [String],
             _ apply: @escaping @Sendable (inout RunSettings, T) -> Void
         ) throws -> Sweep.Axis {
-            Sweep.Axis(
-                name,
-                try unique(split(texts)).map { text in
-                    guard let value = T(text) else {
-                        throw SettingError(
-                            "--\(name)", "'\(text)' in '\(texts.joined(separator: ","))' is not a number")
-                    }
-                    return Sweep.Axis.Value(text) { apply(&$0, value) }
-                })
+            var seen: Set<T> = []
+            let values = try split(texts).compactMap { text -> Sweep.Axis.Value? in
+                guard let value = T(text) else {
+                    throw SettingError("--\(name)", "'\(text)' in '\(texts.joined(separator: ","))' is not a number")
+                }
+                // 0.1 and 1e-1 are the same.
+                return seen.insert(value).inserted ? Sweep.Axis.Value(text) { apply(&$0, value) } : nil
+            }
+            return Sweep.Axis(name, values)
         }
     }
 

@@ -7,11 +7,11 @@ struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Fine-tune a model on pictures (the default).",
         discussion: """
-            Loads the model frozen, unfreezes what --unfreeze names, trains as PyTorch's transfer-learning tutorial does, and
-            writes best.onnx: the file that was read with the trained tensors replaced.
+            Loads the model frozen, unfreezes what --unfreeze names, trains as PyTorch's transfer-learning tutorial does, \
+            and writes best.onnx: the file that was read with the trained tensors replaced.
 
-            Ctrl-C finishes the step and writes a checkpoint; --resume goes on from it, also after a crash, to the very weights
-            that the run would have had.
+            Ctrl-C finishes the step and writes a checkpoint; --resume goes on from it, also after a crash, to the very \
+            weights that the run would have had.
             """)
 
     @OptionGroup(title: "Model") var model: TrainModelOptions
@@ -109,7 +109,7 @@ struct TrainCommand: ParsableCommand {
         }
         Console.line(
             String(
-                format: "Training complete in %@. Best val accuracy %.4f (epoch %d).", duration(seconds),
+                format: "Training complete in %@. Best val accuracy %.4f (epoch %d).", Wording.duration(seconds),
                 summary.accuracy, summary.epoch))
         Console.line("Written: \(summary.output)")
         Console.line("Report: \(summary.report)")
@@ -144,7 +144,8 @@ struct TrainCommand: ParsableCommand {
                     format: "Best so far: val accuracy %.4f (epoch %d), in %@", best.accuracy, best.epoch, best.output))
         }
         if session.isFinal(error) { return lines }
-        return lines + ["Go on with: finetune --resume \(shellQuoted(session.folder.path))"]
+        let words = optionWords("resume", session.folder.path).map(shellQuoted)
+        return lines + ["Go on with: finetune \(words.joined(separator: " "))"]
     }
 
     private func show(_ run: FineTuneRun, notes: [String]) {
@@ -189,11 +190,11 @@ struct TrainCommand: ParsableCommand {
         if output.verbose { showDetails(run) }
         let plan = try run.estimate()
         Console.line(
-            "Plan: \(run.settings.epochs) epochs of \(plan.stepsPerEpoch) training and \(plan.validationStepsPerEpoch) "
+            "Plan: \(Wording.count(run.settings.epochs, "epoch")) of \(plan.stepsPerEpoch) training and \(plan.validationStepsPerEpoch) "
                 + "validation steps")
         Console.line(
-            "Time: about \(duration(plan.totalSeconds)): \(duration(plan.firstEpochSeconds)) for the first epoch, "
-                + "\(duration(plan.epochSeconds)) for each other")
+            "Time: about \(Wording.duration(plan.totalSeconds)): \(Wording.duration(plan.firstEpochSeconds)) for the first epoch, "
+                + "\(Wording.duration(plan.epochSeconds)) for each other")
         Console.line(String(format: "Memory: about %.0f MB", plan.memoryMb))
         if output.json { try Console.json(plan) }
     }
@@ -235,9 +236,9 @@ enum EpochTable {
         let width = String(total).count
         let number = String(repeating: " ", count: width - String(record.epoch).count) + String(record.epoch)
         return String(
-            format: "Epoch %@/%d  train loss %.4f acc %.4f  val loss %.4f acc %.4f  %@", number, total,
-            record.train.loss,
-            record.train.accuracy, record.val.loss, record.val.accuracy, duration(record.seconds))
+            format: "Epoch %@/%d  train loss %@ acc %.4f  val loss %@ acc %.4f  %@", number, total,
+            Wording.loss(record.train.loss), record.train.accuracy, Wording.loss(record.val.loss), record.val.accuracy,
+            Wording.duration(record.seconds))
     }
 }
 

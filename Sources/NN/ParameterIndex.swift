@@ -100,9 +100,15 @@ public struct ParameterIndex: Sendable {
 
 /// `; did you mean 'adam'?` when one of `names` is spelt much like `text`, else nothing.
 public func suggestion(for text: String, among names: some Sequence<String>) -> String {
+    let names = Array(names)
+    if names.contains(text) { return "" }
+    // What was begun and not ended.
+    let begun = text.count > 2 ? names.filter { $0.hasPrefix(text) } : []
     let near = names.map { (name: $0, distance: editDistance(text, $0)) }.min { $0.distance < $1.distance }
-    guard let near, near.distance <= max(2, text.count / 3) else { return "" }
-    return "; did you mean '\(near.name)'?"
+    guard
+        let name = begun.count == 1 ? begun[0] : near.flatMap({ $0.distance <= max(2, text.count / 3) ? $0.name : nil })
+    else { return "" }
+    return "; did you mean '\(name)'?"
 }
 
 /// Fewest insertions, deletions and replacements of a character that turn `a` into `b` (Levenshtein).

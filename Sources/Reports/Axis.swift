@@ -75,7 +75,7 @@ struct Axis {
     /// What a tick says.
     func label(_ tick: Double) -> String {
         switch kind {
-        case .number: String(format: "%.\(decimals)f", tick)
+        case .number: String(format: max(abs(low), abs(high)) < 1e6 ? "%.\(decimals)f" : "%.3g", tick)
         case .percent: String(format: "%.\(decimals)f %%", tick * 100)
         case .count: String(format: "%.0f", tick)
         case .logarithmic: tick >= 1e-3 && tick < 1e5 ? shortest(tick) : String(format: "1e%.0f", log10(tick))

@@ -79,7 +79,8 @@ public struct Page: Sendable {
         .facts dd{margin:0;font-size:1.65rem;font-weight:600;letter-spacing:-.02em;line-height:1.25;
         font-variant-numeric:tabular-nums}
         .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:1.5rem 2rem}
-        .chart{display:block;width:100%;height:auto;overflow:visible}
+        .chart{display:block;width:100%;max-width:34rem;height:auto;overflow:visible}
+        .stack>div+div{margin-top:1.75rem}
         .scroll{overflow-x:auto}
         .dots{display:inline-block;width:140px;vertical-align:middle}
         table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.93rem}

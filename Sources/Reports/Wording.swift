@@ -13,13 +13,16 @@ public enum Wording {
 
     /// `36 ms`, `8.2 s`, `3 min 20 s`, `2 h 5 min`.
     public static func duration(_ seconds: Double) -> String {
-        if seconds < 1 { return String(format: "%.0f ms", seconds * 1000) }
+        if seconds < 0.0995 { return String(format: "%.0f ms", seconds * 1000) }
         if seconds < 9.95 { return String(format: "%.1f s", seconds) }
         let whole = Int(seconds.rounded())
         if whole < 60 { return "\(whole) s" }
         if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
         return "\(whole / 3600) h \(whole % 3600 / 60) min"
     }
+
+    /// `0.6931`; large numbers, which a diverging run has, as powers of ten.
+    public static func loss(_ value: Double) -> String { String(format: abs(value) < 1e5 ? "%.4f" : "%.3e", value) }
 
     /// `11,178,565`.
     public static func grouped(_ number: Int) -> String {

@@ -36,7 +36,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     }
 
     static func defaultResize(_ imageSize: Int) -> Int {
-        imageSize >= 128 ? Transform.withMargin(imageSize) : imageSize
+        imageSize >= 128 ? min(Transform.withMargin(imageSize), SettingRange.pixels.upperBound) : imageSize
     }
 
     var mode: PictureMode { channels == 1 ? .grayscale : .rgb }

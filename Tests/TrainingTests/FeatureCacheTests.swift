@@ -229,6 +229,20 @@ import Vision
         #expect(bench.files.count == 1, "\(bench.files)")
     }
 
+    /// A folder that the user has already may hold files of theirs under `features`.
+    @Test func filesOfOthersAreLeftAlone() throws {
+        let bench = try Bench()
+        bench.cache = FeatureCache(folder: bench.folder / "cache", byteLimit: 40_000)
+        let theirs = bench.folder / "cache/features/notes"
+        try FileManager.default.createDirectory(atPath: theirs, withIntermediateDirectories: true)
+        for name in ["thesis.txt", "../weights.bin"] {
+            try Data(count: 100_000).write(to: URL(fileURLWithPath: theirs + "/" + name))
+        }
+        _ = try bench.run(cached: true)
+        #expect(FileManager.default.fileExists(atPath: theirs + "/thesis.txt"))
+        #expect(bench.files.contains("weights.bin") && bench.files.count > 2)
+    }
+
     @Test func standardFolder() {
         #expect(FeatureCache.standardFolder(["HOME": "/h", "XDG_CACHE_HOME": "/c"]) == "/c/finetune")
         #expect(FeatureCache.standardFolder(["HOME": "/h", "XDG_CACHE_HOME": "c"]) == "/h/.cache/finetune")

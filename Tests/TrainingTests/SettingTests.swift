@@ -49,7 +49,8 @@ import Testing
     @Test func numbersHaveBounds() throws {
         let changes: [(inout RunSettings) -> Void] = [
             { $0.epochs = .max }, { $0.batchSize = .max }, { $0.threads = -1 }, { $0.patience = 0 },
-            { $0.featureCacheLimit = .max }, { $0.clipNorm = .infinity }, { $0.valFraction = 1 },
+            { $0.featureCacheLimit = .max }, { $0.clipNorm = .infinity },
+            { $0.featureCache = "" }, { ($0.optimizer, $0.momentum) = ("adam", 0.5) }, { $0.valFraction = 1 },
             { $0.weightDecay = .infinity },
             { $0.schedule = "warmup:9223372036854775807+onecycle" },
         ]
@@ -59,6 +60,17 @@ import Testing
             change(&settings)
             #expect(throws: SettingError.self, "\(settings)") { try settings.check() }
         }
+    }
+
+    @Test func wordsOfACommandAreTakenForWhatTheyAre() throws {
+        var settings = RunSettings(model: "-m.onnx")
+        settings.data = "my pictures"
+        #expect(try settings.command() == "finetune --model=-m.onnx --data 'my pictures'")
+    }
+
+    @Test func suggestedRatesKeepTheirProportions() throws {
+        let rates = try LearningRates(text: "0.1,fc=0.001")
+        #expect("\(rates.scaled(to: 0.074))" == "0.074,fc=0.00074")
     }
 
     @Test func aModelWithValuesThatAreNoNumbersIsRefused() throws {

@@ -135,7 +135,7 @@ struct DataMistakeTests {
             try mistake("image_name,species\n1.png,a\n2.png,b\n")
                 == .badList(
                     path, line: 1,
-                    why: "expected a picture at '\(folder.path)/image_name': No such file or directory "
+                    why: "expected a picture at '\(folder.path)/image_name': no such file or folder "
                         + "(if this is a header, call its columns path and label)"))
         let onlyVal = try folder.write("val.csv", header + "1.png,a,val\n2.png,b,val\n")
         #expect(try DatasetSplit.validation(onlyVal).count == 2)

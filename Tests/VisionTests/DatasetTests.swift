@@ -85,7 +85,7 @@ struct DatasetTests {
         #expect(error { _ = try PictureDataset.imageFolder(root + "/flat/1.png") } == .notFolder(root + "/flat/1.png"))
         #expect(
             error { _ = try PictureDataset.imageFolder(root + "/absent") }
-                == .unreadable(root + "/absent", why: "No such file or directory"))
+                == .unreadable(root + "/absent", why: "no such file or folder"))
     }
 
     @Test("train and val folders share the training classes")
@@ -176,7 +176,7 @@ struct DatasetTests {
                 == .badList(bad, line: 2, why: "split is 'maybe'; expected train or val"))
         #expect(
             error { _ = try DatasetSplit.read(folder.path + "/none") }
-                == .unreadable(folder.path + "/none", why: "No such file or directory"))
+                == .unreadable(folder.path + "/none", why: "no such file or folder"))
     }
 
     @Test("a bad list is refused with its line")
@@ -197,7 +197,7 @@ struct DatasetTests {
                 == .badList(path, line: 2, why: "expected a path and a label, one of them is empty"))
         #expect(try reason("one.png,a\n") == .singleClass(path, name: "a"))
         #expect(try reason("") == .noPictures(path))
-        let gone = "expected a picture at '\(folder.path)/gone.png': No such file or directory"
+        let gone = "expected a picture at '\(folder.path)/gone.png': no such file or folder"
         #expect(
             try reason("one.png,a\ngone.png,b\n")
                 == .badList(path, line: 2, why: "\(gone) (paths count from the list's folder)"))

@@ -115,9 +115,10 @@ struct ConfigFile {
             return repeatable.contains(name) ? texts.map(word) : [word(texts.joined(separator: ","))]
         case .mapping(let pairs):
             let texts = pairs.compactMap { key, value in
-                key.string.flatMap { key in value.string.map { "\(key)=\($0)" } }
+                key.string.flatMap { key in value.string.map { "\(key)\(name == "unfreeze-at" ? ":" : "=")\($0)" } }
             }
-            return texts.count == pairs.count ? [word(texts.joined(separator: ","))] : nil
+            guard texts.count == pairs.count else { return nil }
+            return repeatable.contains(name) ? texts.map(word) : [word(texts.joined(separator: ","))]
         case .alias: return nil
         }
     }

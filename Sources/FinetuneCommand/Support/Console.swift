@@ -17,12 +17,12 @@ enum Console {
 
     /// A line about the work: what was found, assumed, left out.
     static func note(_ text: some StringProtocol) {
-        write(harmless(text, on: STDERR_FILENO) + "\n", to: STDERR_FILENO)
+        write(oneLine(harmless(text, on: STDERR_FILENO)) + "\n", to: STDERR_FILENO)
     }
 
     /// The one line of a failure.
     static func error(_ text: some StringProtocol) {
-        let text = harmless(text, on: STDERR_FILENO)
+        let text = oneLine(harmless(text, on: STDERR_FILENO))
         write("\(styled("finetune:", .red, on: STDERR_FILENO)) \(text)\n", to: STDERR_FILENO)
     }
 
@@ -34,6 +34,9 @@ enum Console {
             if isControl { result += scalar.escaped(asASCII: true) } else { result.unicodeScalars.append(scalar) }
         }
     }
+
+    /// Names of files may hold ends of lines, too.
+    private static func oneLine(_ text: String) -> String { text.replacing("\n", with: "\\n") }
 
     /// `value` as one line of JSON, the last of standard output. Numbers that are not finite are texts: `"nan"`.
     static func json(_ value: some Encodable) throws {
@@ -117,7 +120,7 @@ struct ProgressLine {
         self.start = start
         let rate = Double(done - start.done) / max((now - start.time) / .seconds(1), 1e-6)
         let pace = rate > 0 ? "  \(String(format: rate < 10 ? "%.1f" : "%.0f", rate))/s" : ""
-        let left = rate > 0 ? "  \(duration(Double(total - done) / rate)) left" : ""
+        let left = rate > 0 ? "  \(Wording.duration(Double(total - done) / rate)) left" : ""
         let tail = " \(done)/\(total)\(pace)\(left)\(detail.isEmpty ? "" : "  \(detail)")"
         let room = Console.width - label.count - tail.count - 4
         let cells = max(0, min(30, room))
@@ -141,22 +144,4 @@ func sparkline(_ values: [Double], width: Int = 10) -> String {
     let blocks = Array("▁▂▃▄▅▆▇█")
     return String(
         shown.map { blocks[high > low ? Int(($0 - low) / (high - low) * Double(blocks.count - 1) + 0.5) : 0] })
-}
-
-/// `8 s`, `3 min 20 s`, `2 h 5 min`.
-func duration(_ seconds: Double) -> String {
-    if seconds < 10 { return String(format: "%.1f s", seconds) }
-    let whole = Int(seconds.rounded())
-    if whole < 60 { return "\(whole) s" }
-    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
-    return "\(whole / 3600) h \(whole % 3600 / 60) min"
-}
-
-/// A number with groups of three digits: `11,178,565`.
-func grouped(_ number: Int) -> String {
-    String(
-        String(number).reversed().enumerated().flatMap {
-            $0.offset > 0 && $0.offset % 3 == 0 ? [",", $0.element] : [$0.element]
-        }
-        .reversed())
 }

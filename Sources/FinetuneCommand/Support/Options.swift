@@ -49,6 +49,9 @@ struct OutputOptions: ParsableArguments {
 
     @Flag(name: [.long, .customShort("v")], help: "Tell more about the work.")
     var verbose = false
+
+    /// Where the result is a text: whether it is printed. With both `--quiet` and `--json` the object alone is.
+    var isShowingText: Bool { !(quiet && json) }
 }
 
 /// Takes `count` threads for the kernels. Throws `SettingError` for a number out of its range.

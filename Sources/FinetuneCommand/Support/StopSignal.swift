@@ -18,10 +18,11 @@ final class StopSignal: Sendable {
         return number == 0 ? nil : number
     }
 
-    /// Takes both signals over for the rest of the process's life.
+    /// Takes both signals over for the rest of the process's life; one that the process was begun without, as a shell's
+    /// background commands are without SIGINT, stays ignored.
     init() {
         for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
+            if unsafeBitCast(signal(number, SIG_IGN), to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { continue }
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             // The source keeps itself alive through its handler.
             source.setEventHandler { [self] in

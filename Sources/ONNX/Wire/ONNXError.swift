@@ -49,5 +49,5 @@ public struct ONNXError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    public var description: String { "\(file): \(reason)" }
+    public var description: String { file.isEmpty ? reason : "\(file): \(reason)" }
 }

@@ -7,7 +7,7 @@ import Vision
 /// One file per block, never changed after it has appeared under its name, so runs may share the folder; a block that is
 /// not intact is removed and counts as absent. When the files outgrow the limit, those not used for longest go first.
 public struct FeatureCache: Sendable {
-    /// A folder of its own: everything in it is the cache's.
+    /// Files in it that do not have the cache's names are left alone.
     let folder: String
     /// Bytes that its files may take together.
     public let byteLimit: Int
@@ -104,9 +104,13 @@ public struct FeatureCache: Sendable {
         return true
     }
 
-    private func names() -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] }
+    /// The cache's own files.
+    private func names() -> [String] {
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return all.filter { $0.wholeMatch(of: /([0-9a-f]{40}|pictures)-[0-9a-f]{64}\.safetensors/) != nil }
+    }
 
-    private func remove(_ name: String) { try? FileManager.default.removeItem(atPath: path(name)) }
+    private func remove(_ name: String) { unlink(path(name)) }
 
     private func touch(_ name: String) {
         try? FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: path(name))

@@ -8,6 +8,9 @@ public struct ContactSheet: Sendable {
     /// Classes beyond these are left out: a sheet is to be looked at.
     public static let largestClassCount = 50
 
+    /// Classes that are on the sheet.
+    public var classCount: Int { min(classes.count, ContactSheet.largestClassCount) }
+
     private let samples: [PictureSample]
     private let classes: [String]
     private let columns: Int

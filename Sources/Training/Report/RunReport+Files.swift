@@ -20,9 +20,9 @@ extension RunReport {
 
     private func entry(_ shown: Shown) -> PictureSheet.Entry {
         let outcome = shown.outcome
-        let guess = "\(classes[outcome.guess]) \(Wording.percent(outcome.probability))"
+        let truth = outcome.isRight ? "" : ", is \(classes[outcome.label])"
         return PictureSheet.Entry(
-            shown.picture, lines: [guess, outcome.isRight ? "" : "is \(classes[outcome.label])"],
+            shown.picture, lines: [classes[outcome.guess], Wording.percent(outcome.probability) + truth],
             tone: outcome.isRight ? .right : .wrong)
     }
 }

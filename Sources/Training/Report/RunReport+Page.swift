@@ -33,7 +33,12 @@ extension RunReport {
                 series: [
                     LineChart.Series("train", .quiet, points(\.train.loss)),
                     LineChart.Series("validation", .accent, points(\.val.loss)),
-                ], mark: best.map { LineChart.Mark(.init(at, $0.val.loss), String(format: "%.3f", $0.val.loss)) }),
+                ],
+                mark: best.map {
+                    LineChart.Mark(
+                        .init(at, $0.val.loss),
+                        $0.val.loss < 1e5 ? String(format: "%.3f", $0.val.loss) : Wording.loss($0.val.loss))
+                }),
             LineChart(
                 "Accuracy", xTitle: "epoch", y: .percent,
                 series: [
@@ -62,7 +67,7 @@ extension RunReport {
         let total = layers.reduce(0) { $0 + $1.elements }
         let facts: [(String, String)] = [
             ("validation accuracy", Wording.percent(best?.val.accuracy ?? 0)),
-            ("validation loss", String(format: "%.4f", best?.val.loss ?? 0)),
+            ("validation loss", Wording.loss(best?.val.loss ?? 0)),
             ("of \(Wording.grouped(total)) numbers trained", Wording.grouped(trained)),
             ("for \(Wording.count(history.count, "epoch"))", Wording.duration(seconds)),
         ]
@@ -107,8 +112,8 @@ extension RunReport {
     private var classSection: Markup {
         let confusion = Confusion(classCount: classes.count, outcomes)
         let left = classes.count <= RunReport.largestMatrix ? matrix(confusion) : pairs(confusion)
-        let layout: Markup = classes.count > RunReport.widestBesideTable ? "" : " class=\"split\""
-        return "<div\(layout)><div>\(left)</div><div>\(classTable(confusion))</div></div>"
+        let layout: Markup = classes.count > RunReport.widestBesideTable ? "stack" : "split"
+        return "<div class=\"\(layout)\"><div>\(left)</div><div>\(classTable(confusion))</div></div>"
     }
 
     private func matrix(_ confusion: Confusion) -> Markup {
@@ -263,8 +268,8 @@ extension RunReport {
         func four(_ value: Double) -> String { String(format: "%.4f", value) }
         let rows = history.map { record -> Markup in
             """
-            <tr><td>\(record.epoch)</td><td class="n">\(four(record.train.loss))</td>\
-            <td class="n">\(four(record.train.accuracy))</td><td class="n">\(four(record.val.loss))</td>\
+            <tr><td>\(record.epoch)</td><td class="n">\(Wording.loss(record.train.loss))</td>\
+            <td class="n">\(four(record.train.accuracy))</td><td class="n">\(Wording.loss(record.val.loss))</td>\
             <td class="n">\(four(record.val.accuracy))</td><td class="n">\(String(format: "%.3g", record.learningRate))</td>\
             <td class="n">\(Wording.duration(record.seconds))</td></tr>
 

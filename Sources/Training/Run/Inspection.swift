@@ -179,7 +179,7 @@ public struct Inspection: Encodable, Sendable {
                 "\(layer.frozenNodes)/\(layer.trainableNodes)",
             ]
         }
-        let header = ["layer", "operator", "parameters", "output", "frozen/trainable nodes if unfrozen"]
+        let header = ["layer", "operator", "parameters", "output", "nodes"]
         let widths = (0..<4).map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
         lines.append("")
         for row in [header] + rows {
@@ -188,6 +188,7 @@ public struct Inspection: Encodable, Sendable {
             }
             lines.append(cells.joined(separator: "  "))
         }
+        lines.append("nodes: how many stay frozen / train when the layer is the first one unfrozen")
         return lines
     }
 }

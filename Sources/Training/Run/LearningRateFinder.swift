@@ -101,14 +101,14 @@ public struct LearningRateFinder: Sendable {
         let lowest = points.map(\.smoothed).min() ?? 0
         let ceiling = max((points.first?.smoothed ?? 1) * 1.5, lowest * 2)
         func line(_ value: (Point) -> Double) -> [LineChart.Point] {
-            points.map { LineChart.Point($0.learningRate, value($0) <= ceiling ? value($0) : .nan) }
+            points.map { LineChart.Point($0.learningRate, min(value($0), ceiling)) }
         }
         let mark = suggestion.flatMap { rate -> LineChart.Mark? in
             let near = points.min { abs(log($0.learningRate / rate)) < abs(log($1.learningRate / rate)) }
             return near.map { LineChart.Mark(.init($0.learningRate, $0.smoothed), String(format: "%g", rate)) }
         }
         return LineChart(
-            "Learning-rate range test", xTitle: "learning rate", x: .logarithmic,
+            "Range test", xTitle: "learning rate", x: .logarithmic,
             series: [.init("loss of a batch", .quiet, line(\.loss)), .init("smoothed", .accent, line(\.smoothed))],
             mark: mark)
     }

@@ -49,6 +49,15 @@ public struct LearningRates: Sendable, Equatable {
     }
 }
 
+extension LearningRates {
+    /// The rates in the same proportions, the base rate being `rate`, to two digits.
+    public func scaled(to rate: Double) -> LearningRates {
+        func rounded(_ rate: Double) -> Double { Double(String(format: "%.2g", rate)) ?? rate }
+        return LearningRates(
+            rounded(rate), layers: layers.map { Layer($0.pattern, rounded($0.rate * rate / base)) })
+    }
+}
+
 extension LearningRates: CustomStringConvertible {
     public var description: String {
         ((self == LearningRates(layers: layers) && !layers.isEmpty ? [] : ["\(base)"])

@@ -74,6 +74,8 @@ public struct RunFolder: Sendable {
 
     /// The folder of a run that was made before. Throws `FileError` when it is not there or in use.
     public init(existing path: String) throws {
+        // Its files' names follow a slash of their own.
+        let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
         self.init(path: path, lock: try FolderLock(path: path))
     }
 

@@ -49,6 +49,7 @@ public final class RunSession {
     /// Throws `ResumeError` when model or pictures have changed since, `OutputError` for a folder that holds no run,
     /// `FileError` for one that another process works in.
     public static func resume(_ path: String) throws -> RunSession {
+        guard !path.isEmpty else { throw SettingError("--resume", "expected the folder of a run") }
         let folder = try RunFolder(existing: path)
         let record = try folder.record()
         let run = try FineTuneRun(record.locatedSettings())
@@ -61,7 +62,7 @@ public final class RunSession {
                 "the run began with \(record.machine.kernels), this is \(RunRecord.Machine.current.kernels): "
                     + "numbers may differ in the last digits")
         }
-        notes.append("resuming '\(path)' \(run.trainer.whereabouts)")
+        notes.append("resuming '\(folder.path)' \(run.trainer.whereabouts)")
         try folder.write(run.trainer.history)
         return try RunSession(
             run: run, folder: folder, record: record, notes: notes, problems: problems, isNew: false)
@@ -137,6 +138,11 @@ public struct RunStopped: Error, CustomStringConvertible {
     /// `in epoch 3, train batch 12`.
     public let whereabouts: String
     public var description: String { "stopped \(whereabouts)" }
+
+    public init(signal: Int32, whereabouts: String) {
+        self.signal = signal
+        self.whereabouts = whereabouts
+    }
 }
 
 /// A run that cannot be gone on with.

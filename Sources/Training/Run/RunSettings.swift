@@ -1,4 +1,5 @@
 import Foundation
+import NN
 
 /// Everything that decides what a run does; written to `run.json` so that it can be repeated. Keys are the options' names.
 public struct RunSettings: Codable, Sendable, Equatable {
@@ -173,10 +174,15 @@ enum OptionValue: Decodable, Equatable {
     func arguments(for name: String) -> [String] {
         switch self {
         case .flag(let isSet): isSet ? ["--\(name)"] : []
-        case .text(let text): ["--\(name)", text]
-        case .list(let texts): texts.flatMap { ["--\(name)", $0] }
+        case .text(let text): optionWords(name, text)
+        case .list(let texts): texts.flatMap { optionWords(name, $0) }
         }
     }
+}
+
+/// `--resume run`, in one word where the value would be taken for an option.
+public func optionWords(_ name: String, _ value: String) -> [String] {
+    value.hasPrefix("-") ? ["--\(name)=\(value)"] : ["--\(name)", value]
 }
 
 extension RunSettings {
@@ -201,8 +207,12 @@ extension RunSettings {
         }
         guard RunSettings.optimizers.contains(optimizer) else { throw unknownOptimizer }
         try require(
+            optimizer == "sgd" || momentum == RunSettings(model: model).momentum, "--momentum",
+            "only sgd has it; \(optimizer) would train as without it")
+        try require(!featureCache.isEmpty, "--feature-cache", "expected auto, off or a folder")
+        try require(
             classWeights == nil || classWeights == "balanced", "--class-weights",
-            "'\(classWeights ?? "")' is not 'balanced'")
+            "'\(classWeights ?? "")' is not 'balanced'\(suggestion(for: classWeights ?? "", among: ["balanced"]))")
         _ = try makeSchedule()
         _ = try unfreezingSteps()
     }

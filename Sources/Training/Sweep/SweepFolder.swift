@@ -6,24 +6,28 @@ import Reports
 public struct SweepFolder: Sendable {
     public let path: String
 
-    /// Makes the folder; nil stands for `runs/sweep-<date-time>`. Throws when it exists or cannot be made.
-    public init(creating path: String?) throws {
+    /// Finds a place for the folder; nil stands for `runs/sweep-<date-time>`. Throws when it exists or cannot be made: `write`
+    /// makes it, so that a sweep that comes to nothing leaves nothing.
+    public init(free path: String?) throws {
         self.path = try RunFolder.free(path, stem: "runs/sweep-")
-        do {
-            try Folder.make(self.path)
-        } catch {
-            throw OutputError(path: self.path, reason: "the folder cannot be made: \(error.reason)")
-        }
+        try make()
+        rmdir(self.path)
     }
 
-    /// Takes the folder away if nothing was written into it.
-    public func removeIfEmpty() { rmdir(path) }
+    private func make() throws {
+        do {
+            try Folder.make(path)
+        } catch {
+            throw OutputError(path: path, reason: "the folder cannot be made: \(error.reason)")
+        }
+    }
 
     public var bestModel: String { "\(path)/best.onnx" }
     public var page: String { "\(path)/sweep.html" }
 
     /// Writes everything; `best.onnx` is missing when every run broke off. Throws `FileError`, `ONNXError`.
     public func write(_ result: SweepResult, of sweep: Sweep) throws {
+        try make()
         try AtomicFile.write(result.csv, to: "\(path)/sweep.csv")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -9,7 +9,7 @@ extension SweepResult {
             header,
             Page.section("Ranking", note: rankingNote, ranking),
             Page.section(
-                "Curves", note: "Validation accuracy, mean over seeds; the best setting in colour.",
+                "Curves", note: curveNote,
                 "<div class=\"charts\">\(charts.map(\.svg))</div>"),
             Page.section("Runs that broke off", failures),
             Page.section("How to repeat the best run", repeatSection),
@@ -61,7 +61,7 @@ extension SweepResult {
                 <tr><td>\(rank + 1)</td>\(setting.values.map { Markup("<td class=\"name\">\($0)</td>") })\
                 <td class="n">\(setting.mean.map { Wording.percent($0) } ?? "–")\(spread)</td>\
                 <td class="spare">\(dots(setting, low, high))</td>\
-                <td class="n">\(setting.loss.map { String(format: "%.4f", $0) } ?? "–")</td>\
+                <td class="n">\(setting.loss.map { Wording.loss($0) } ?? "–")</td>\
                 <td class="n">\(Wording.duration(setting.seconds))</td></tr>
 
                 """
@@ -92,6 +92,14 @@ extension SweepResult {
 
     /// Beyond these, lines hide each other.
     private static let lineCount = 12
+
+    private var curveNote: Markup {
+        let left = settings.count > SweepResult.lineCount
+        return """
+            Validation accuracy, mean over seeds; the best setting in colour.\
+            \(left ? " The \(SweepResult.lineCount) best of \(settings.count) settings are drawn." : "")
+            """
+    }
 
     private var accuracyChart: LineChart {
         let lines = settings.prefix(SweepResult.lineCount).enumerated().map { rank, setting in
