@@ -18,11 +18,11 @@ final class StopSignal: Sendable {
         return number == 0 ? nil : number
     }
 
-    /// Takes both signals over for the rest of the process's life; one that the process was begun without, as a shell's
-    /// background commands are without SIGINT, stays ignored.
+    /// Takes both signals over for the rest of the process's life, also where a shell's script began the process in the
+    /// background, which ignores SIGINT: who sends it means it.
     init() {
         for number in [SIGINT, SIGTERM] {
-            if unsafeBitCast(signal(number, SIG_IGN), to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { continue }
+            signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             // The source keeps itself alive through its handler.
             source.setEventHandler { [self] in
