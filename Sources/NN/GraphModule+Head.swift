@@ -76,11 +76,12 @@ extension GraphModule {
             replaced.constants[slot.root] = Initialization.uniform(
                 shape, -bound, bound, dtype: given.dtype, using: &random)
         }
+        let classAxes = replaced.setClasses(classes, insteadOf: old, behind: layer.nodes)
         let infos = try replaced.infer(try replaced.inputInfos(batch: 2, imageSize: imageSize))
         guard let shape = infos[logits]?.shape, elementCount(shape) == 2 * classes else {
             throw GraphError(node.label, "cannot be replaced: what follows it needs \(old) classes")
         }
-        try adopt(replaced, layer: position)
+        try adopt(replaced, layer: position, classAxes: classAxes)
         return HeadReplacement(path: layer.path, inFeatures: inFeatures, oldClasses: old, newClasses: classes)
     }
 
@@ -107,5 +108,29 @@ extension GraphModule {
             current = graph.nodes[index].inputs[0]
         }
         return axis
+    }
+}
+
+extension Graph {
+    /// Puts `new` for `old` where a Reshape behind `nodes` has the number of classes in its constant target. Returns those
+    /// nodes, with the place in the target.
+    fileprivate mutating func setClasses(_ new: Int, insteadOf old: Int, behind nodes: [Int]) -> [Int: Int] {
+        var axes: [Int: Int] = [:]
+        var reached = Set(nodes.flatMap { self.nodes[$0].outputs.compactMap { $0 } })
+        for (index, node) in self.nodes.enumerated() {
+            guard let data = node.inputs.first ?? nil, reached.contains(data) else { continue }
+            reached.formUnion(node.outputs.compactMap { $0 })
+            guard node.opType == Op.Reshape.opType, node.inputs.count == 2, let id = node.inputs[1],
+                var target = constants[id]?.integers(), target.count(where: { $0 == old }) == 1,
+                let axis = target.firstIndex(of: old)
+            else { continue }
+            target[axis] = new
+            // Another node may read the old one.
+            let value = addValue("\(values[id].name) for \(new) classes")
+            constants[value] = NDArray(target)
+            self.nodes[index].inputs[1] = value
+            axes[index] = axis
+        }
+        return axes
     }
 }

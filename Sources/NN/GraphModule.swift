@@ -16,6 +16,8 @@ public final class GraphModule: Module {
     public let layers: [Layer]
     /// The value that classes are decided by.
     public let logits: ValueID
+    /// Reshape nodes behind a replaced head into whose target the number of classes is written, and where it is.
+    public private(set) var classAxes: [Int: Int] = [:]
     /// For a constant that was shared in the file, the one it was copied from.
     public let origins: [ValueID: ValueID]
 
@@ -116,8 +118,9 @@ public final class GraphModule: Module {
     }
 
     /// Takes over constants of new shapes for one layer, whose parameters become trainable.
-    func adopt(_ changed: Graph, layer position: Int) throws {
+    func adopt(_ changed: Graph, layer position: Int, classAxes: [Int: Int]) throws {
         graph = changed
+        self.classAxes = classAxes
         layerModules[position] = GraphLayer(layers[position], in: graph, origins: origins)
         for parameter in layerModules[position].module.parameters() { try parameter.requiresGrad_() }
         layerModules[position].module.train(isTraining)

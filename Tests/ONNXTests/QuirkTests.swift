@@ -157,6 +157,29 @@ import Testing
         #expect(graph.valueInfo.map(\.dimensions) == [[.value(2)], [.value(2)], [.value(2), .value(10)]])
     }
 
+    /// PyTorch's newer exporter flattens to a target that holds the number of classes.
+    @Test(arguments: [false, true]) func aNewHeadChangesTheTargetOfAReshape(isFixed: Bool) throws {
+        let message = Message.model(opset: 18) { graph in
+            graph.floats("conv.weight", [4, 2, 1, 1], values(8, 0.25))
+            graph.ints("target", [isFixed ? 1 : -1, 4])
+            graph.node("Conv", ["x", "conv.weight"], ["c"])
+            graph.node("GlobalAveragePool", ["c"], ["p"])
+            graph.node("Reshape", ["p", "target"], ["y"]) { attribute(&$0, "allowzero", int: 1) }
+            graph.valueInfo(11, "x", [1, 2, 3, 3])
+            graph.valueInfo(12, "y", [1, 4])
+        }
+        let model = try importing(message)
+        var random = RandomSource(seed: 1)
+        for classes in [3, 5] { try model.replaceHead(classes: classes, using: &random) }
+        let copy = try written(model)
+        let graph = copy.file.model.graph
+        #expect(graph.outputs.map(\.dimensions) == [[.value(1), .value(5)]])
+        #expect(graph.initializers.map(\.name) == ["conv.weight", "target", "target_5_classes"])
+        #expect(try graph.initializers[1].array().integers() == [isFixed ? 1 : -1, 4])
+        let picture = NDArray((0..<18).map { Float($0) }, shape: [1, 2, 3, 3])
+        #expect(difference(try output(copy, picture), try output(model, picture), rtol: 0, atol: 0) == nil)
+    }
+
     // MARK: - Functions
 
     /// Weights that calls of a function share, or that are its own, cannot be written back: training says so before it begins.

@@ -32,6 +32,7 @@ extension ImportedModel {
                 trained.contains($0.value) || initial[$0.value]?.isBitIdentical(to: $0.tensor.array) != true
             }.map(\.value))
         edits.shapes = changedShapes
+        for (node, axis) in module.classAxes { try setClasses(node, axis, in: &edits) }
         for (value, tensor) in module.state() {
             let name = module.graph.values[value].name
             guard let origin = module.origins[value] else {
@@ -55,6 +56,23 @@ extension ImportedModel {
         to path: String, metadata: [(key: String, value: String)] = [], externalData: ExternalDataMode = .keep
     ) throws {
         try file.write(to: path, edits: try edits(metadata: metadata), externalData: externalData)
+    }
+
+    /// Gives a Reshape behind the new head a target of its own.
+    private func setClasses(_ node: Int, _ axis: Int, in edits: inout ModelEdits) throws {
+        let label = module.graph.nodes[node].label
+        guard let classes = newClassCount, let position = module.graph.nodes[node].position,
+            var target = try file.model.graph.constant(file.model.graph.nodes[position].inputs[1])?.integers()
+        else { throw GraphError(label, "has the number of classes in a shape that cannot be changed; use --keep-head") }
+        target[axis] = classes
+        let taken = Set(module.graph.values.map(\.name))
+        let stem = "\(file.model.graph.nodes[position].inputs[1])_\(classes)_classes"
+        let name = (0...).lazy.map { $0 == 0 ? stem : "\(stem)_\($0)" }.first {
+            !taken.contains($0) && !edits.newInitializers.map(\.name).contains($0)
+        }
+        guard let name else { return }
+        edits.newInitializers.append(ModelEdits.NewInitializer(name: name, array: NDArray(target)))
+        edits.rewiredInputs[ModelEdits.NodeInput(node: position, input: 1)] = name
     }
 
     /// Lets the nodes that read the copy `value` read `name`. Returns what they read in the file.
@@ -85,6 +103,12 @@ extension GraphProto {
             for output in node.outputs where !output.isEmpty { result[output] = index }
         }
         return result
+    }
+
+    /// The elements of an initializer or of a Constant node; nil for other values.
+    func constant(_ name: String) throws -> NDArray? {
+        if let tensor = initializers.first(where: { $0.name == name }) { return try tensor.array() }
+        return try producers()[name].flatMap { try nodes[$0].constantTensor?.array() }
     }
 
     /// Element type of a constant, or of what Identity, Transpose, Cast and their like make of one; nil for other values.

@@ -40,10 +40,13 @@ public struct LoadedModel {
 
     /// What to do about a graph that does not fit when another size than the file's was asked for.
     private static func advice(_ file: ModelFile, _ overrides: Overrides) -> String {
-        guard let size = overrides.imageSize, let graph = try? file.graph(), let input = try? PictureInput(graph),
-            let height = input.height, height != size
-        else { return "" }
-        return "; the file fixes pictures of \(height) pixels: leave --image-size away"
+        guard let graph = try? file.graph() else { return "" }
+        if let size = overrides.imageSize, let height = try? PictureInput(graph).height, height != size {
+            return "; the file fixes pictures of \(height) pixels: leave --image-size away"
+        }
+        guard let batch = graph.fixedBatch else { return "" }
+        return "; the file fixes a batch of \(batch), on which its nodes may depend: export it with an open one "
+            + "(dynamic_shapes or dynamic_axes of torch.onnx.export)"
     }
 
     private init(_ file: ModelFile, _ overrides: Overrides) throws {
