@@ -59,6 +59,7 @@ public struct SavedValues: Sendable {
     /// False when the residuals can be dropped.
     public var residuals: Bool
 
+    /// Nothing but the residuals by default.
     public init(inputs: IndexSet64 = [], outputs: IndexSet64 = [], residuals: Bool = true) {
         self.inputs = inputs
         self.outputs = outputs
@@ -88,8 +89,11 @@ public struct VJPContext {
     /// True when the optional input was given.
     public func hasInput(_ index: Int) -> Bool { index < node.inputs.count && node.inputs[index].isPresent }
 
+    /// Shape of input `index`.
     public func inputShape(_ index: Int) -> [Int] { node.inputs[index].shape }
+    /// Element type of input `index`.
     public func inputDType(_ index: Int) -> DType { node.inputs[index].dtype }
+    /// Shape of output `index`.
     public func outputShape(_ index: Int) -> [Int] { node.outputs[index].shape }
     public var inputCount: Int { node.inputs.count }
     public var outputCount: Int { node.outputs.count }

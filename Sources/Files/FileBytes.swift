@@ -14,6 +14,7 @@ import TensorCore
 ///
 /// `@unchecked Sendable` holds because the bytes are never written after `init`.
 public final class FileBytes: @unchecked Sendable {
+    /// How bytes come into memory.
     public enum Access: Sendable {
         case mapped
         case copied

@@ -6,6 +6,7 @@
 
 /// A file that cannot be read or written, and why; the text is `PATH: REASON`.
 public struct FileError: Error, CustomStringConvertible, Equatable {
+    /// What is wrong with the file.
     public enum Reason: Equatable, Sendable {
         case missing
         case isDirectory

@@ -6,6 +6,7 @@
 
 /// What the file system says of a file: what it is, which one, and in which state.
 public struct FileStatus: Hashable, Sendable {
+    /// What a path leads to.
     public enum Kind: Sendable {
         case folder, file, other
     }

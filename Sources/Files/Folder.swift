@@ -21,6 +21,7 @@ public final class Folder: Sendable {
     public let path: String
     private let descriptor: Descriptor
 
+    /// Opens the folder at `path`. Throws `FileError`.
     public init(path: String) throws(FileError) {
         let path = path.isEmpty ? "." : path
         self.descriptor = try Descriptor(folder: path)

@@ -82,6 +82,7 @@ public struct Graph: Sendable {
     /// The constants that come from Constant nodes.
     public var constantNodeValues: Set<ValueID> = []
 
+    /// A graph of no nodes.
     public init() {}
 
     /// Adds a value and returns its index.
@@ -110,6 +111,7 @@ public struct Graph: Sendable {
         return result
     }
 
+    /// The value of that name, if there is one.
     public func value(named name: String) -> ValueID? { values.firstIndex { $0.name == name } }
 }
 

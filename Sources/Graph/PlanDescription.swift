@@ -2,6 +2,7 @@ import TensorCore
 
 /// What a plan will run for one batch, for people and for JSON.
 public struct PlanDescription: Encodable, Sendable {
+    /// A piece of work, with what it reads and writes.
     public struct Step: Encodable, Sendable {
         /// The value that the step makes, by its name in the graph.
         public var output: String

@@ -2,6 +2,7 @@ import Operators
 
 /// What models may be made of: the rows of `finetune ops` and of `docs/operators.md`.
 public enum OperatorTable {
+    /// One operator.
     public struct Row: Sendable, Encodable {
         /// ONNX's name.
         public var name: String

@@ -12,6 +12,7 @@ public final class LearningRateScheduler {
     /// Rates that the groups had when the scheduler first saw them.
     private var initial: [Double] = []
 
+    /// Puts the first rates of `schedule` in force.
     public init(_ optimizer: Optimizer, _ schedule: some Schedule) {
         self.optimizer = optimizer
         self.schedule = schedule

@@ -24,6 +24,7 @@ public struct OneCycleLR: Schedule {
     /// The momentum at the highest rate and at both ends; nil leaves it alone.
     public var momentumRange: ClosedRange<Double>? = 0.85...0.95
 
+    /// A cycle of `totalSteps` steps, at least 2.
     public init(totalSteps: Int, maximum: Double? = nil) {
         precondition(totalSteps > 1, "totalSteps must be at least 2")
         self.totalSteps = totalSteps

@@ -30,6 +30,7 @@ public struct StepLR: Schedule {
     public var stepSize: Int
     public var gamma: Double
 
+    /// - `stepSize`: positive.
     public init(stepSize: Int, gamma: Double = 0.1) {
         precondition(stepSize > 0, "stepSize must be positive")
         self.stepSize = stepSize
@@ -46,6 +47,7 @@ public struct MultiStepLR: Schedule {
     public var milestones: [Int]
     public var gamma: Double
 
+    /// - `milestones`: numbers of steps.
     public init(milestones: [Int], gamma: Double = 0.1) {
         self.milestones = milestones
         self.gamma = gamma
@@ -63,6 +65,7 @@ public struct CosineAnnealingLR: Schedule {
     public var period: Int
     public var minimum: Double
 
+    /// - `period`: positive.
     public init(period: Int, minimum: Double = 0) {
         precondition(period > 0, "period must be positive")
         self.period = period
@@ -82,6 +85,7 @@ public struct LinearWarmup: Schedule {
     public var startFactor: Double
     public var next: any Schedule
 
+    /// - `steps`: positive.
     public init(steps: Int, startFactor: Double = 1.0 / 3, then next: any Schedule = ConstantLR()) {
         precondition(steps > 0, "steps must be positive")
         self.steps = steps

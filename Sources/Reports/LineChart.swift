@@ -2,6 +2,7 @@ import Foundation
 
 /// A small line chart as SVG: a title, a legend, grid lines and one marked point.
 public struct LineChart: Sendable {
+    /// Which colour of the palette a line has.
     public enum Tone: String, Sendable {
         case quiet, accent, right, wrong
     }
@@ -17,6 +18,7 @@ public struct LineChart: Sendable {
             self.points = points
         }
     }
+    /// A place in the units of the axes.
     public struct Point: Sendable {
         public var x: Double
         public var y: Double

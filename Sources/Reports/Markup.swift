@@ -15,6 +15,7 @@ public struct Markup: ExpressibleByStringInterpolation, Sendable {
     public static func + (a: Markup, b: Markup) -> Markup { Markup(raw: a.text + b.text) }
     public static func += (a: inout Markup, b: Markup) { a.text += b.text }
 
+    /// Escapes texts, and takes markup as it is.
     public struct Interpolation: StringInterpolationProtocol {
         var text = ""
 

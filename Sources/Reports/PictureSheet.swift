@@ -3,9 +3,11 @@ import Vision
 
 /// Pictures in rows, each with words below it and a coloured edge when it is right or wrong: one PNG to look at.
 public struct PictureSheet: Sendable {
+    /// Which colour the frame and the first line have.
     public enum Tone: Sendable {
         case plain, right, wrong
     }
+    /// A picture and the lines below it.
     public struct Entry: Sendable {
         public var picture: Picture
         /// At most two lines are shown.

@@ -1,5 +1,6 @@
 /// A safetensors file that cannot be read or written, and why; the text is `PATH: REASON`.
 public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
+    /// What is wrong with the file.
     public enum Reason: Equatable, Sendable {
         /// Fewer than eight bytes, or a header longer than the file.
         case truncated(String)

@@ -17,6 +17,7 @@ public struct BlockedSum {
         }
     }
 
+    /// One of the terms, with what normalises it.
     public struct Operand {
         public var x: UnsafePointer<Float>
         public var channels: Channels?

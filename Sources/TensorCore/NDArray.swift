@@ -79,6 +79,7 @@ extension NDArray {
     /// A zero-dimensional array of `dtype`.
     public init(scalar value: Double, dtype: DType) { self = NDArray.full([], value, dtype: dtype) }
 
+    /// An array of zeros.
     public static func zeros(_ shape: [Int], dtype: DType = .float32) -> NDArray {
         let array = NDArray(uninitialized: shape, dtype: dtype)
         // All-zero bytes are the number zero in every element type.
@@ -86,6 +87,7 @@ extension NDArray {
         return array
     }
 
+    /// An array of ones.
     public static func ones(_ shape: [Int], dtype: DType = .float32) -> NDArray { full(shape, 1, dtype: dtype) }
 
     /// Every element is `value`, converted to `dtype`.
@@ -139,12 +141,14 @@ extension NDArray {
     }
 
     @inlinable
+    /// Lends the elements as bytes, in the order of the machine.
     public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         defer { withExtendedLifetime(storage) {} }
         return try body(UnsafeRawBufferPointer(start: storage.pointer + byteOffset, count: byteCount))
     }
 
     @inlinable
+    /// Lends the elements as bytes that may be changed.
     public mutating func withUnsafeMutableBytes<R>(
         _ body: (UnsafeMutableRawBufferPointer) throws -> R
     ) rethrows -> R {

@@ -17,6 +17,7 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     private var s2: UInt64
     private var s3: UInt64
 
+    /// The stream of `seed`.
     public init(seed: UInt64) {
         var mixer = SplitMix64(state: seed)
         self.seed = seed

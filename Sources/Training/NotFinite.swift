@@ -7,6 +7,7 @@ import TensorCore
 
 /// A loss or gradient that stopped being a number: where it came from, and what helps.
 public struct NotFinite: Sendable, CustomStringConvertible {
+    /// What is no finite number.
     public enum Value: Sendable, Equatable {
         case loss(Double)
         case gradient

@@ -56,6 +56,7 @@ public struct GradualUnfreezing {
 /// way goes on from it to the same weights, bit for bit.
 /// Source: PyTorch, "Transfer Learning for Computer Vision Tutorial", `train_model`.
 public final class Trainer {
+    /// What the loop does beside the tutorial's.
     public struct Options: Sendable {
         public var epochs = 25
         /// Stops after so many epochs without a better validation accuracy.
@@ -67,6 +68,7 @@ public final class Trainer {
         public var classWeights: [Double]?
         /// Dropout's zeros follow from it, the epoch and the batch.
         public var seed: UInt64 = 0
+        /// The tutorial's.
         public init() {}
     }
 

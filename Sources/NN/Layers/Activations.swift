@@ -30,6 +30,7 @@ public final class Hardswish: Module {
 public final class Softmax: Module {
     public let dim: Int
 
+    /// - `dim`: the axis whose elements sum to 1.
     public init(dim: Int) { self.dim = dim }
 
     public override func forward(_ x: Tensor) throws -> Tensor { try Op.Softmax(axis: dim)([x])[0] }

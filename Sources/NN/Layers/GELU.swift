@@ -5,6 +5,7 @@ import Operators
 public final class GELU: Module {
     private let usesTanh: Bool
 
+    /// - `tanh`: PyTorch's `approximate='tanh'`.
     public init(tanh: Bool = false) { usesTanh = tanh }
 
     public override func forward(_ x: Tensor) throws -> Tensor { x.gelu(tanh: usesTanh) }

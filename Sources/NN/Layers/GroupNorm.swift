@@ -12,6 +12,7 @@ public final class GroupNorm: Module {
     public let bias: Parameter
     public let epsilon: Double
 
+    /// A layer that scales by 1 and shifts by 0 at first.
     public init(_ groups: Int, _ channels: Int, epsilon: Double = 1e-5, dtype: DType = .float32) {
         precondition(groups > 0 && channels % groups == 0, "\(channels) channels do not divide into \(groups) groups")
         self.groups = groups

@@ -12,6 +12,7 @@ public final class LayerNorm: Module {
     public let bias: Parameter?
     public let epsilon: Double
 
+    /// A layer over the last axes, of `normalizedShape`, that scales by 1 and shifts by 0 at first.
     public init(_ normalizedShape: [Int], epsilon: Double = 1e-5, bias: Bool = true, dtype: DType = .float32) {
         weight = Parameter(NDArray.ones(normalizedShape, dtype: dtype))
         self.bias = bias ? Parameter(NDArray.zeros(normalizedShape, dtype: dtype)) : nil

@@ -7,6 +7,7 @@ public final class Flatten: Module {
     public let startDim: Int
     public let endDim: Int
 
+    /// Joins the axes from `startDim` to `endDim`.
     public init(startDim: Int = 1, endDim: Int = -1) {
         self.startDim = startDim
         self.endDim = endDim
@@ -35,6 +36,7 @@ public final class Sequential: Module {
 
     /// Modules called `0`, `1`, ...
     public init(_ modules: [Module]) { items = modules.enumerated().map { ("\($0)", $1) } }
+    /// One module after the other.
     public convenience init(_ modules: Module...) { self.init(modules) }
 
     /// Modules under names of their own, in order.

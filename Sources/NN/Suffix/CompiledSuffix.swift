@@ -28,6 +28,7 @@ public final class CompiledSuffix {
         var recording: SuffixPlan?
     }
 
+    /// Prepares nothing yet: programs are made for the nodes and shapes that `run` gets.
     public init(_ module: GraphModule) { self.module = module }
 
     /// As `GraphModule.run`.

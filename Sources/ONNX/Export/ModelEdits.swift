@@ -33,6 +33,7 @@ public struct ModelEdits: Sendable {
         }
     }
 
+    /// A constant that the file does not have yet.
     public struct NewInitializer: Sendable {
         public var name: String
         public var array: NDArray

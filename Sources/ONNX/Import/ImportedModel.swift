@@ -21,6 +21,7 @@ public final class ImportedModel {
         try self.init(file: try ModelFile.read(path, limits: limits), imageSize: imageSize)
     }
 
+    /// Brings up a file that was read before. Throws `GraphError`.
     public init(file: ModelFile, imageSize: (height: Int, width: Int)? = nil) throws {
         self.file = file
         var graph = try file.graph()

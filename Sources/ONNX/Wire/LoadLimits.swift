@@ -11,6 +11,7 @@ public struct LoadLimits: Sendable, Equatable {
     /// Which files external data may name.
     public var externalData = PathPolicy.beneathFolder
 
+    /// The limits that `default` has.
     public init() {}
 
     public static let `default` = LoadLimits()

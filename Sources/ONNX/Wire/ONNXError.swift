@@ -3,6 +3,7 @@ import GraphIR
 
 /// A model that cannot be read, understood or written, and why; the text is `FILE: REASON`.
 public struct ONNXError: Error, CustomStringConvertible, Equatable {
+    /// What a file is refused for.
     public enum Kind: Sendable, CaseIterable {
         // The file itself.
         case missing, directory, unreadable, empty, tooLarge

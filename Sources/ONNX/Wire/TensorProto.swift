@@ -93,6 +93,7 @@ extension TensorProto {
             "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2", "INT2",
         ]
 
+        /// The number of an element type.
         public init(_ dtype: DType) { self.init(rawValue: Int32(dtype.onnx)) }
 
         /// The element type to compute with, or nil for one this project cannot read.

@@ -18,6 +18,8 @@ public final class FeatureStore {
     private var shelves: [SHA256.Digest: FeatureShelf] = [:]
     private var indices: [[String]: PictureIndex] = [:]
 
+    /// - `cache`: where values outlive the process; nil for memory alone.
+    /// - `memoryLimit`: bytes that values without a file may take.
     public init(cache: FeatureCache? = nil, memoryLimit: Int = 1 << 30) {
         self.cache = cache
         self.memoryLimit = memoryLimit

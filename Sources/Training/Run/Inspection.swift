@@ -5,6 +5,7 @@ import TensorCore
 
 /// What `finetune inspect` tells of a model; weights are not read.
 public struct Inspection: Encodable, Sendable {
+    /// An input or output of the model.
     public struct Tensor: Encodable, Sendable {
         public var name: String
         public var shape: [Size]
@@ -25,11 +26,13 @@ public struct Inspection: Encodable, Sendable {
             }
         }
     }
+    /// A weight or bias.
     public struct Parameter: Encodable, Sendable {
         public var name: String
         public var shape: [Int]
         public var dtype: String
     }
+    /// A layer with parameters.
     public struct LayerEntry: Encodable, Sendable {
         public var path: String
         public var `operator`: String

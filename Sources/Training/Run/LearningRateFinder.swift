@@ -8,6 +8,7 @@ import Reports
 /// Small rates leave the loss as it is, good ones bring it down, large ones drive it up; the test stops there. Source: Smith,
 /// "Cyclical Learning Rates for Training Neural Networks", 2015.
 public struct LearningRateFinder: Sendable {
+    /// How far the test goes, and when it ends early.
     public struct Options: Sendable {
         /// First and last rate.
         public var from = 1e-6
@@ -18,6 +19,7 @@ public struct LearningRateFinder: Sendable {
         public var smoothing = 0.95
         /// Stops when the smoothed loss is this many times the lowest one.
         public var divergence = 4.0
+        /// The defaults of `finetune lr-find`.
         public init() {}
 
         /// Throws `SettingError` for a range or number of steps that make no test.

@@ -6,6 +6,7 @@ import Optim
 ///
 /// A parameter that several patterns match takes the rate of the last one.
 public struct LearningRates: Sendable, Equatable {
+    /// The rate of the parameters that a pattern matches.
     public struct Layer: Sendable, Equatable {
         public var pattern: String
         public var rate: Double

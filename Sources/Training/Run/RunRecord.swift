@@ -17,26 +17,31 @@ public enum Release {
 
 /// What `run.json` says: enough to repeat the run, and to notice when that is no longer possible.
 public struct RunRecord: Codable, Sendable, Equatable {
+    /// Where the run was made.
     public struct Machine: Codable, Sendable, Equatable {
         public var system: String
         public var cpu: String
         public var kernels: String
         public var threads: Int
     }
+    /// The file that was read.
     public struct Model: Codable, Sendable, Equatable {
         public var bytes: Int
         public var sha256: String
     }
+    /// A set of pictures, by number and checksum.
     public struct Pictures: Codable, Sendable, Equatable {
         public var count: Int
         public var sha256: String
     }
+    /// The pictures and their classes.
     public struct Data: Codable, Sendable, Equatable {
         public var source: String
         public var classes: [String]
         public var train: Pictures
         public var val: Pictures
     }
+    /// What trains, sooner or later.
     public struct Trainable: Codable, Sendable, Equatable {
         public var names: [String]
         public var elements: Int
@@ -47,6 +52,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
             case totalElements = "total_elements"
         }
     }
+    /// How the run ended.
     public struct Outcome: Codable, Sendable, Equatable {
         public var epochs: Int
         public var bestEpoch: Int

@@ -53,6 +53,7 @@ public struct RunSettings: Codable, Sendable, Equatable {
     /// Megabytes (2^20 bytes) that they may take there.
     public var featureCacheLimit = FeatureCache.standardLimit >> 20
 
+    /// The tutorial's settings for the model at `model`.
     public init(model: String) { self.model = model }
 
     /// The rate of layers without one of their own.

@@ -15,9 +15,11 @@ public struct StepBenchmark {
         public var imageSize: Int?
         /// Empty for the forward pass alone.
         public var unfreeze: [String] = []
+        /// A forward pass of the whole model, 32 pictures at a time.
         public init() {}
     }
 
+    /// Times and memory, as `finetune bench --json` prints them.
     public struct Result: Encodable, Sendable {
         public var msPerImageMin: Double
         public var msPerImageMedian: Double

@@ -13,6 +13,7 @@ public struct Sweep: Sendable {
         public var name: String
         public var values: [Value]
 
+        /// A value as a person wrote it, and what it does to the settings.
         public struct Value: Sendable {
             public var text: String
             public var apply: @Sendable (inout RunSettings) -> Void

@@ -24,6 +24,7 @@ public struct DataReport: Sendable {
 
     /// Files with the same bytes where that misleads training.
     public struct Duplicate: Sendable, Hashable {
+        /// Where the same picture is found twice.
         public enum Kind: String, Sendable, Hashable {
             /// The same picture under several labels.
             case acrossClasses

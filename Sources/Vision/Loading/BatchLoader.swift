@@ -27,6 +27,7 @@ public final class BatchLoader: Sendable {
         case skip
     }
 
+    /// How pictures are put into batches.
     public struct Configuration: Sendable, Hashable {
         public var batchSize: Int
         /// A new order each epoch; otherwise the dataset's.

@@ -2,6 +2,7 @@ import Files
 
 /// Why a picture could not be read, shaped or written; always names the file.
 public struct PictureError: Error, Sendable, Equatable {
+    /// What is wrong with the picture.
     public enum Reason: Sendable, Equatable {
         /// The file cannot be read or written.
         case file(FileError.Reason)

@@ -78,6 +78,7 @@ public struct CenterCrop: PictureTransform {
         self.size = size
     }
 
+    /// A square of `side` pixels.
     public init(_ side: Int) { self.init(PictureSize(width: side, height: side)) }
 
     public var isDeterministic: Bool { true }
@@ -174,6 +175,7 @@ public struct RandomResizedCrop: PictureTransform {
 public struct RandomHorizontalFlip: PictureTransform {
     private let probability: Double
 
+    /// - `probability`: that a picture is mirrored.
     public init(probability: Double = 0.5) {
         precondition((0...1).contains(probability), "a probability lies between 0 and 1")
         self.probability = probability
