@@ -41,7 +41,7 @@ struct SweepCommand: ParsableCommand {
         let axes = try lists.axes(fixing: &base)
         let sweep = Sweep(base: base, axes: axes, seeds: try lists.seedList())
         try sweep.check()
-        let place = try SweepFolder(free: folder.path)
+        var place = try SweepFolder(free: folder.path)
         if !output.quiet {
             Console.line(
                 "Sweep: \(Wording.count(sweep.settingCount, "setting")), \(Wording.count(sweep.runCount, "run")), into "

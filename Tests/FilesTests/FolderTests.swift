@@ -43,6 +43,12 @@ import Testing
         _ = root
     }
 
+    /// A character that combines with a slash hides it from Swift, not from the system. Here the kernel does not help.
+    @Test(arguments: ["../\u{301}secret", "sub/../\u{301}secret", "sub/\u{301}/../x"])
+    func slashesAreBytes(_ name: String) {
+        #expect(throws: FileError(name, .outsideFolder)) { try Folder.checkComponents(of: name) }
+    }
+
     @Test func theFallbackRefusesTheSame() throws {
         let (root, folder) = try traps()
         for (name, reason) in FolderTests.refused where [.symbolicLink, .missing, .notDirectory].contains(reason) {

@@ -82,6 +82,18 @@ import Testing
         #expect(try values(out) == [[1, 2], [9, 9], [5, 6]])
     }
 
+    /// A copy of a model file names the same data as the first, which may not go when the first is replaced.
+    @Test func dataThatACopyReadsIsNotRemoved() throws {
+        for _ in 0..<2 { try file.write(to: out, edits: edits) }
+        let copy = folder.file("out/copy.onnx")
+        try FileManager.default.copyItem(atPath: out, toPath: copy)
+        let error = #expect(throws: ONNXError.self) {
+            try ModelFile.read(copy).write(to: out, edits: ModelEdits(tensors: ["b": NDArray([Float(5), 5])]))
+        }
+        #expect(error?.reason.contains("holds tensors of") == true, "\(String(describing: error))")
+        #expect(try values(copy) == [[1, 2], [9, 9], [5, 6]])
+    }
+
     @Test func whatNoReaderWouldTakeIsNotWritten() throws {
         var limits = LoadLimits.default
         limits.fileBytes = Int(file.bytes.count) + 8

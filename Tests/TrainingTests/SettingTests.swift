@@ -105,5 +105,18 @@ import Testing
         #expect(result.runCount == 1 && result.winner != nil)
         #expect((result.interruption as? RunStopped)?.signal == SIGTERM)
         #expect(throws: RunStopped.self) { try sweep.run(stop: { SIGINT }) }
+
+        // Two sweeps of one name: neither loses its results.
+        let manager = FileManager.default
+        let folder = SettingTests.folder + "-sweeps"
+        try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? manager.removeItem(atPath: folder) }
+        let name = folder + "/sweep"
+        var (first, second) = (try SweepFolder(free: name), try SweepFolder(free: name))
+        #expect(!manager.fileExists(atPath: name))
+        try first.write(result, of: sweep)
+        try second.write(result, of: sweep)
+        #expect(first.path == name && second.path != name)
+        #expect(try [first, second].allSatisfy { try manager.contentsOfDirectory(atPath: $0.path).count == 4 })
     }
 }

@@ -8,7 +8,10 @@ extension ImportedModel {
     /// Parameters and buffers whose bytes are the file's are left out. Where layers share a constant and training made them
     /// different, the one it is named after keeps it and each of the others gets an initializer of its own.
     public func edits(metadata: [(key: String, value: String)] = []) throws -> ModelEdits {
-        try edits(metadata: metadata, treatingAsChanged: [])
+        // Before a head was replaced, copies of shared constants included.
+        let initial = module.source.unshared().graph.constants
+        let changed = module.state().filter { initial[$0.value]?.isBitIdentical(to: $0.tensor.array) != true }
+        return try edits(of: Set(changed.map(\.value)), metadata: metadata)
     }
 
     /// Throws `ONNXError` or `GraphError` when new values of `parameters` would have no place in the file: better before training
@@ -17,20 +20,14 @@ extension ImportedModel {
         let trained = Set(parameters.map(ObjectIdentifier.init))
         let values = module.state().filter { trained.contains(ObjectIdentifier($0.tensor)) }.map(\.value)
         var patch = try ModelPatch(file)
-        try ONNXError.naming(file.path) { try patch.plan(try edits(treatingAsChanged: Set(values))) }
+        try ONNXError.naming(file.path) { try patch.plan(try edits(of: Set(values))) }
     }
 
     private func edits(
-        metadata: [(key: String, value: String)] = [], treatingAsChanged trained: Set<ValueID>
+        of changed: Set<ValueID>, metadata: [(key: String, value: String)] = []
     ) throws -> ModelEdits {
         var edits = ModelEdits(
             metadata: Dictionary(metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { _, b in b }))
-        // Before a head was replaced, copies of shared constants included.
-        let initial = module.source.unshared().graph.constants
-        let changed = Set(
-            module.state().filter {
-                trained.contains($0.value) || initial[$0.value]?.isBitIdentical(to: $0.tensor.array) != true
-            }.map(\.value))
         edits.shapes = changedShapes
         for (node, axis) in module.classAxes { try setClasses(node, axis, in: &edits) }
         for (value, tensor) in module.state() {

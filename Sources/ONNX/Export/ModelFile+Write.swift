@@ -62,9 +62,14 @@ extension ModelFile {
         dataFileNames(for: path).first { access($0, F_OK) != 0 } ?? path + ".data"
     }
 
-    /// Files of such names that hold tensors of the model that is at `path` now.
+    /// Files of such names; there are two at most, unless somebody else made more.
+    private static func presentDataFiles(for path: String) -> [String] {
+        dataFileNames(for: path).prefix(9).filter { access($0, F_OK) == 0 }
+    }
+
+    /// Those that hold tensors of the model that is at `path` now.
     private static func dataFiles(of path: String) -> [String] {
-        let present = dataFileNames(for: path).prefix(9).filter { access($0, F_OK) == 0 }
+        let present = presentDataFiles(for: path)
         guard !present.isEmpty, let old = try? ModelFile.read(path) else { return [] }
         let used = old.model.tensorsByOrdinal.values.compactMap { tensor -> String? in
             guard tensor.isExternal, case .success(let place) = ExternalLocation.parse(tensor.externalData) else {
@@ -142,11 +147,14 @@ extension ModelFile {
         let present = try? FileBytes(path: path)
         var targets = [present]
         if hasData && present?.isSameFile(as: bytes) != true {
-            let data = try? FileBytes(path: path + ".data")
-            guard data?.isSameFile(as: bytes) != true else {
-                throw ONNXError(path + ".data", .export, "is the model that was read; choose another name")
+            // One of them goes when the model at `path` does.
+            for name in ModelFile.presentDataFiles(for: path) {
+                let data = try? FileBytes(path: name)
+                guard data?.isSameFile(as: bytes) != true else {
+                    throw ONNXError(name, .export, "is the model that was read; choose another name")
+                }
+                targets.append(data)
             }
-            targets.append(data)
         }
         for tensor in model.tensorsByOrdinal.values where tensor.isExternal {
             let (file, _) = try tensor.externalRange(byteCount: tensor.rawByteCount(), source: source)

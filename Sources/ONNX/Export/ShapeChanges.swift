@@ -2,8 +2,8 @@ import GraphIR
 import Operators
 
 extension GraphProto {
-    /// Inputs, outputs and value_info whose shape in `new` is not that in `old`, a graph of the same values: what a new head
-    /// changes. Dimensions that follow the batch, and those that the file gives a name, stay as they are.
+    /// Inputs, outputs and value_info whose shape in `new` is not that in `old`, the graph that `new` was made from: what a new
+    /// head changes. Dimensions that follow the batch, and those that the file gives a name, stay as they are.
     ///
     /// Throws `GraphError` when shapes cannot be inferred.
     func changedShapes(
@@ -13,7 +13,8 @@ extension GraphProto {
         let infos = try [old, new].map { graph in
             try [2, 3].map { try graph.infer(try graph.inputInfos(batch: $0, imageSize: imageSize)) }
         }
-        let ids = Dictionary(new.values.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        // Values that only `new` has are not the file's, whatever their names.
+        let ids = Dictionary(old.values.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
         var changes: [String: [TypeProto.Dimension]] = [:]
         for info in inputs + valueInfo + outputs {
             guard var dimensions = info.dimensions, let id = ids[info.name] else { continue }

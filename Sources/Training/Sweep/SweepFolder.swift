@@ -4,7 +4,7 @@ import Reports
 
 /// The folder that a sweep writes: `sweep.csv`, `sweep.json`, `sweep.html`, `best.onnx`.
 public struct SweepFolder: Sendable {
-    public let path: String
+    public private(set) var path: String
 
     /// Finds a place for the folder; nil stands for `runs/sweep-<date-time>`. Throws when it exists or cannot be made: `write`
     /// makes it, so that a sweep that comes to nothing leaves nothing.
@@ -26,7 +26,10 @@ public struct SweepFolder: Sendable {
     public var page: String { "\(path)/sweep.html" }
 
     /// Writes everything; `best.onnx` is missing when every run broke off. Throws `FileError`, `ONNXError`.
-    public func write(_ result: SweepResult, of sweep: Sweep) throws {
+    ///
+    /// Where another sweep has taken the name meanwhile, the folder gets one beside it.
+    public mutating func write(_ result: SweepResult, of sweep: Sweep) throws {
+        if FileManager.default.fileExists(atPath: path) { path = try RunFolder.free(nil, stem: path + "-") }
         try make()
         try AtomicFile.write(result.csv, to: "\(path)/sweep.csv")
         let encoder = JSONEncoder()
