@@ -15,6 +15,7 @@ struct ImageProgramBuilder {
     /// The nodes that come after.
     private(set) var remaining: [PlanNode] = []
 
+    private let relations: BatchRelations?
     private let infos: [ValueID: ValueInfo]
     private var steps: [ImageProgram.Step] = []
     private var available: Set<PlanValue> = []
@@ -25,8 +26,9 @@ struct ImageProgramBuilder {
     ///   - results: values that the caller wants.
     init(
         _ graph: Graph, _ nodes: [PlanNode], constants: [ValueID: NDArray], infos: [ValueID: ValueInfo],
-        given: [ValueID], results: [ValueID], batch: Int
+        given: [ValueID], results: [ValueID], batch: Int, relations: BatchRelations?
     ) throws {
+        self.relations = relations
         self.graph = graph
         self.constants = constants
         self.infos = infos
@@ -61,6 +63,7 @@ struct ImageProgramBuilder {
 
     private func isImage(_ id: ValueID) -> Bool {
         guard let info = infos[id] else { return false }
+        guard let relations, relations.closedBatch == nil, relations.axis(id)?.isLeading == true else { return false }
         return info.dtype == .float32 && info.shape.count >= 2 && info.shape[0] == batch
     }
 
@@ -71,18 +74,7 @@ struct ImageProgramBuilder {
         case .node(let index):
             let node = graph.nodes[index]
             guard node.op.keepsImagesApart, node.outputs.compactMap({ $0 }).count == 1 else { return false }
-            let rank = node.outputs[0].flatMap { infos[$0]?.shape.count } ?? 0
-            for case let id? in node.inputs {
-                if let constant = constants[id] {
-                    guard constant.rank < rank || constant.shape.first == 1 || constant.rank <= 1 else { return false }
-                } else if !isImage(id) {
-                    return false
-                } else if node.inputs.count > 1, infos[id]?.shape.count != rank {
-                    // Broadcast, its first axis would meet another one.
-                    return false
-                }
-            }
-            // Joining or flattening along N would change it.
+            for case let id? in node.inputs where constants[id] == nil && !isImage(id) { return false }
             return node.outputs.allSatisfy { $0.map(isImage) ?? true }
         }
     }

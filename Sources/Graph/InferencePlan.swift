@@ -7,12 +7,17 @@ import TensorCore
 /// Works on arrays alone and so cannot record. Batch norms are folded into convolutions, sums and activations fused to
 /// them, weights packed once; what treats every image by itself runs as an `ImageProgram`, the rest node by node, a
 /// value being released after its last use. Everything that depends on shapes is prepared at the first run with images of
-/// a shape.
+/// a shape. Values that depend on the number of pictures are made for the batch at hand.
 public final class InferencePlan: Sendable {
     private let graph: Graph
     private let nodes: [Int]
     private let constants: [ValueID: NDArray]
     private let results: [ValueID]
+    private let relations: BatchRelations?
+    private let input: ValueID?
+    /// Nodes whose results depend on the number of pictures only.
+    private let countedNodes: [Int]
+    private let counted = Mutex<[Int: [ValueID: NDArray]]>([:])
     private let prepared = Mutex<[Key: Prepared]>([:])
 
     /// What a preparation holds for: the shapes of all inputs but their batch size.
@@ -37,29 +42,66 @@ public final class InferencePlan: Sendable {
     /// Prepares `nodes`, in execution order, to compute `results`.
     ///
     /// - `constants`: values of everything constant that the nodes read.
-    public init(_ graph: Graph, nodes: [Int], constants: [ValueID: NDArray], results: [ValueID]) {
+    /// - `counted`: nodes whose results depend on the number of pictures only, in execution order.
+    /// - `relations`: what values are to the batch; without them, every node runs on the whole of it. Results must be values
+    ///   of pictures where they are asked for `alone`.
+    public init(
+        _ graph: Graph, nodes: [Int], constants: [ValueID: NDArray], results: [ValueID],
+        relations: BatchRelations? = nil, counted: [Int] = []
+    ) {
+        input = graph.inputs.first
         self.graph = graph
         self.nodes = nodes
         self.constants = constants
         self.results = results
+        self.relations = relations
+        countedNodes = counted
     }
 
-    /// Runs the plan. Throws `GraphError` naming the node whose operands do not fit.
+    /// Runs the plan on a batch of pictures, the graph's first input. Throws `GraphError` naming the node whose operands do not fit.
     ///
-    /// - `alone`: gives each image the values that it has in a batch of its own, to the last bit, where every input is one of
-    ///   images. Programs do so anyway; products of matrices round in another order for another number of rows.
+    /// - `alone`: gives each picture the values that it has in a batch of its own, to the last bit. Programs do so anyway;
+    ///   products of matrices round in another order for another number of rows.
     public func run(_ inputs: [ValueID: NDArray], alone: Bool = false) throws -> [NDArray] {
-        let prepared = try preparation(for: inputs)
-        let images = (prepared.program.inputs.first ?? inputs.keys.first).flatMap { inputs[$0]?.shape.first } ?? 0
-        var known = inputs
+        let count = input.flatMap { inputs[$0]?.shape.first } ?? 0
+        let given = try countedValues(count).merging(inputs) { $1 }
+        let prepared = try preparation(for: given, batch: count)
+        var known = given
         if !prepared.program.segments.isEmpty {
-            known.merge(try prepared.program.run(inputs, images: images)) { $1 }
+            known.merge(try prepared.program.run(known, images: count)) { $1 }
         }
-        guard alone && images > 1 && !prepared.remaining.isEmpty else { return try finish(prepared, known) }
-        let parts = try (0..<images).map { image in
-            try finish(prepared, known.mapValues { $0.rows(image..<image + 1) })
+        guard alone && count > 1 && !prepared.remaining.isEmpty else { return try finish(prepared, known) }
+        let single = try countedValues(1)
+        let parts = try (0..<count).map { picture in
+            // Programs hand on values of pictures alone, a row for each.
+            var own = single
+            for (id, array) in known where given[id] == nil || inputs[id] != nil {
+                own[id] = array.rows(picture..<picture + 1)
+            }
+            return try finish(prepared, own)
         }
-        return try results.indices.map { index in try NDArray.concatenate(parts.map { $0[index] }, axis: 0) }
+        return try results.indices.map { index in try join(parts.map { $0[index] }, results[index]) }
+    }
+
+    /// One value of several pictures from those of each.
+    private func join(_ parts: [NDArray], _ id: ValueID) throws -> NDArray {
+        guard let axis = relations?.axis(id), let shape = parts.first?.shape else {
+            throw GraphError("value '\(graph.values[id].name)'", "cannot be taken apart by picture")
+        }
+        let rows = try parts.map { try axis.split($0, pictures: 1) }
+        return try axis.join(NDArray.concatenate(rows, axis: 0), shape: shape)
+    }
+
+    private func countedValues(_ pictures: Int) throws -> [ValueID: NDArray] {
+        guard let relations, !countedNodes.isEmpty else { return [:] }
+        if let known = counted.withLock({ $0[pictures] }) { return known }
+        let made = try graph.countedValues(
+            countedNodes, pictures: pictures, relations: relations, constants: constants)
+        counted.withLock {
+            if $0.count >= 8 { $0 = [:] }
+            $0[pictures] = made
+        }
+        return made
     }
 
     /// The nodes after the program.
@@ -77,9 +119,11 @@ public final class InferencePlan: Sendable {
         }
     }
 
-    /// What would run for inputs of these shapes. Throws as `run` does when a convolution does not fit.
-    public func describe(_ shapes: [ValueID: [Int]]) throws -> PlanDescription {
-        let prepared = try preparation(for: shapes.mapValues { NDArray(uninitialized: $0, dtype: .float32) })
+    /// What would run for pictures `[N, ...]` of this shape. Throws as `run` does when a convolution does not fit.
+    public func describe(_ shape: [Int]) throws -> PlanDescription {
+        let count = shape.first ?? 0, pictures = NDArray(uninitialized: shape, dtype: .float32)
+        let given = try countedValues(count).merging(input.map { [$0: pictures] } ?? [:]) { $1 }
+        let prepared = try preparation(for: given, batch: count)
         let program = prepared.program
         let rest = prepared.remaining.map { step -> PlanDescription.Step in
             let (output, algorithm): (ValueID?, String) =
@@ -131,9 +175,10 @@ public final class InferencePlan: Sendable {
 
     // MARK: - Preparation
 
-    private func preparation(for inputs: [ValueID: NDArray]) throws -> Prepared {
-        let key = Key(shapes: inputs.mapValues { Array($0.shape.dropFirst()) })
-        let batch = inputs.values.map { $0.shape.first ?? 1 }.max() ?? 1
+    private func preparation(for inputs: [ValueID: NDArray], batch: Int) throws -> Prepared {
+        // The counted ones follow from the pictures.
+        let given = inputs.filter { relations == nil || $0.key == input }
+        let key = Key(shapes: given.mapValues { Array($0.shape.dropFirst()) })
         if let known = prepared.withLock({ $0[key] }), known.program.batch >= batch { return known }
         let made = try prepare(inputs, batch: batch)
         // A larger batch replaces a smaller one; a caller whose pictures are of many sizes does not keep a plan for each.
@@ -148,7 +193,8 @@ public final class InferencePlan: Sendable {
         let infos = infer(inputs)
         let fused = PlanFusion(graph, nodes: nodes, constants: constants, results: results, infos: infos).fuse()
         let builder = try ImageProgramBuilder(
-            graph, fused, constants: constants, infos: infos, given: Array(inputs.keys), results: results, batch: batch)
+            graph, fused, constants: constants, infos: infos, given: Array(inputs.keys), results: results, batch: batch,
+            relations: relations)
         let remaining = try builder.remaining.map { node -> Remaining in
             switch node {
             case .node(let index): return .node(index)
@@ -188,7 +234,7 @@ public final class InferencePlan: Sendable {
     /// Shapes as far as they follow without running; a node whose operands do not fit says so when it runs.
     private func infer(_ inputs: [ValueID: NDArray]) -> [ValueID: ValueInfo] {
         var infos = constants.mapValues { ValueInfo($0) }
-        for (id, array) in inputs { infos[id] = ValueInfo(array.dtype, array.shape) }
+        for (id, array) in inputs { infos[id] = id == input ? ValueInfo(array.dtype, array.shape) : ValueInfo(array) }
         for index in nodes {
             let node = graph.nodes[index]
             let known = node.inputs.compactMap { $0 }.allSatisfy { infos[$0] != nil }

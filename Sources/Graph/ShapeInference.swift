@@ -2,46 +2,62 @@ import Operators
 import TensorCore
 
 extension Graph {
-    /// Constants of at most this many elements are computed while inferring, so that shape arithmetic resolves.
-    private static let foldedElements = 4096
+    /// Constants of at most this many elements are computed while inferring, so that shape arithmetic resolves; integers, of
+    /// which indices are made, of more.
+    private static let foldedElements = (other: 4096, integer: 1 << 16)
+    /// Elements that are computed so altogether.
+    private static let foldedTotal = 1 << 22
 
     /// Shape and element type of every value for the given inputs; nil where a node is not reached.
     ///
     /// Values that follow from shapes and small constants alone carry their value. Throws `GraphError` naming the first
     /// node whose operands do not fit.
     public func infer(_ given: [ValueID: ValueInfo]) throws -> [ValueInfo?] {
+        let (infos, failure) = inferred(given)
+        if let failure { throw failure }
+        return infos
+    }
+
+    /// As `infer`, up to the first node whose operands do not fit.
+    func inferred(_ given: [ValueID: ValueInfo]) -> (infos: [ValueInfo?], failure: GraphError?) {
         var infos = [ValueInfo?](repeating: nil, count: values.count)
         for (id, array) in constants { infos[id] = ValueInfo(array) }
         for (id, info) in given {
             guard Graph.isReasonable(info.shape) else {
-                throw GraphError("input '\(values[id].name)'", "has the shape \(info.shape), which is too large")
+                return (infos, GraphError("input '\(values[id].name)'", "has the shape \(info.shape), which is too large"))
             }
             infos[id] = info
         }
+        var budget = Graph.foldedTotal
         for node in nodes {
-            let inputs = try node.inputs.map { id -> ValueInfo? in
-                guard let id else { return nil }
-                guard let info = infos[id] else {
-                    throw GraphError(node.label, "input '\(values[id].name)' has no value")
-                }
-                return info
-            }
             do {
-                var results = try node.op.infer(inputs)
-                if let shape = results.map(\.shape).first(where: { !Graph.isReasonable($0) }) {
-                    throw ShapeError(node.opType, "its result of shape \(shape) is too large")
+                let inputs = try node.inputs.map { id -> ValueInfo? in
+                    guard let id else { return nil }
+                    guard let info = infos[id] else {
+                        throw GraphError(node.label, "input '\(values[id].name)' has no value")
+                    }
+                    return info
                 }
-                let isSmall = results.allSatisfy { elementCount($0.shape) <= Graph.foldedElements }
-                let arrays = inputs.map { $0?.value }
-                if isSmall && zip(inputs, arrays).allSatisfy({ $0 == nil || $1 != nil }) && results[0].value == nil {
-                    results = try node.op.forward(arrays).map { ValueInfo($0) }
-                }
-                for (id, info) in zip(node.outputs, results) { if let id { infos[id] = info } }
+                for (id, info) in zip(node.outputs, try infer(node, inputs, &budget)) { if let id { infos[id] = info } }
             } catch {
-                throw GraphError(node, error)
+                return (infos, error as? GraphError ?? GraphError(node, error))
             }
         }
-        return infos
+        return (infos, nil)
+    }
+
+    private func infer(_ node: Node, _ inputs: [ValueInfo?], _ budget: inout Int) throws -> [ValueInfo] {
+        let results = try node.op.infer(inputs)
+        if let shape = results.map(\.shape).first(where: { !Graph.isReasonable($0) }) {
+            throw ShapeError(node.opType, "its result of shape \(shape) is too large")
+        }
+        let count = results.reduce(0) { min($0 + elementCount($1.shape), 1 << 40) }
+        let isInteger = results.allSatisfy { !$0.dtype.isFloatingPoint }
+        guard count <= min(isInteger ? Graph.foldedElements.integer : Graph.foldedElements.other, budget),
+            zip(inputs, inputs.map { $0?.value }).allSatisfy({ $0 == nil || $1 != nil }), results[0].value == nil
+        else { return results }
+        budget -= count
+        return try node.op.forward(inputs.map { $0?.value }).map { ValueInfo($0) }
     }
 
     /// False for a shape that no array of `float32` may have, its empty axes aside: within, arithmetic on sizes cannot
@@ -103,6 +119,14 @@ extension Graph {
     private func spatialAxes(_ declared: DeclaredType) -> [Int] {
         guard declared.dimensions.count == 4 else { return [] }
         return Graph.isChannelsLast(declared) ? [1, 2] : [2, 3]
+    }
+
+    /// Height and width of pictures of `shape`; nil for an input that does not take pictures.
+    public func imageSize(of shape: [Int]) -> (height: Int, width: Int)? {
+        guard let input = inputs.first, let declared = values[input].declared else { return nil }
+        let axes = spatialAxes(declared)
+        guard axes.count == 2, shape.count == 4 else { return nil }
+        return (shape[axes[0]], shape[axes[1]])
     }
 
     /// The batch size that the file fixes, or nil when it is symbolic.

@@ -169,10 +169,41 @@ public final class GraphModule: Module {
     }
 
     /// Divides the graph at the parameters that require gradients.
-    public func cut(training: Bool = true) -> Cut {
+    ///
+    /// - `relations`: as for `Graph.cut`.
+    public func cut(training: Bool = true, relations: BatchRelations? = nil) -> Cut {
         let unfrozen = state().filter { $0.tensor.requiresGrad }.map(\.value)
         return graph.cut(
-            active: Set(unfrozen), activeNodes: training ? nodesActiveInTraining() : [], outputs: [logits])
+            active: Set(unfrozen), activeNodes: training ? nodesActiveInTraining() : [], outputs: [logits],
+            relations: relations)
+    }
+
+    /// What values are to a batch of pictures of `imageSize`: of any number of pictures where the graph allows that, of the
+    /// file's fixed number where only that gives each picture its own logits.
+    ///
+    /// Throws `GraphError` naming the node that a batch does not fit.
+    public func batchRelations(imageSize: (height: Int, width: Int)? = nil) throws -> BatchRelations {
+        let open = Result { try BatchRelations(graph, imageSize: imageSize) }
+        guard let batch = graph.fixedBatch, batch > 0 else { return try open.get() }
+        if case .success(let open) = open, open.axis(logits) != nil { return open }
+        guard let closed = try? BatchRelations(graph, imageSize: imageSize, closedBatch: batch) else {
+            return try open.get()
+        }
+        return closed
+    }
+
+    /// Logits as the graph has them as rows of pictures, `[N, classes]`.
+    public func rowsOfLogits(_ logits: Tensor, _ relations: BatchRelations) throws -> Tensor {
+        guard let axis = relations.axis(self.logits) else {
+            // A head that keeps spatial axes of size 1 (a 1x1 convolution) still means one row of logits per picture.
+            guard logits.rank != 2, let batch = logits.shape.first, batch > 0 else { return logits }
+            return logits.reshape([batch, logits.count / batch])
+        }
+        if axis.isLeading && logits.rank == 2 { return logits }
+        let (outer, inner) = (axis.outer(logits.shape), axis.inner(logits.shape))
+        let count = outer * inner == 0 ? 0 : logits.count / (outer * inner)
+        if outer == 1 { return logits.reshape([count, inner]) }
+        return logits.reshape([outer, count, inner]).permute([1, 0, 2]).reshape([count, outer * inner])
     }
 
     /// Makes the zeros that dropouts draw next depend on `random` alone.

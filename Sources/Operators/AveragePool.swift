@@ -31,6 +31,8 @@ extension Op {
         /// The windows over an input of `shape`. Throws `ShapeError` when the attributes do not fit it.
         public func geometry(for shape: [Int]) throws -> PoolGeometry { try pool.geometry(for: shape, Self.opType) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             return [ValueInfo(x.dtype, try geometry(for: x.shape).outputShape(x.shape))]

@@ -14,6 +14,8 @@ extension Op {
             self.target = target
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             [ValueInfo(target, try required(inputs, 0, "input").shape)]
         }

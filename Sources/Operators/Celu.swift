@@ -15,6 +15,8 @@ extension Op {
             guard alpha != 0 else { throw node.unsupported("alpha", "must not be 0") }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {

@@ -35,6 +35,8 @@ extension Op {
             return value.item()
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         public func forward(_ inputs: [NDArray?]) throws -> [NDArray] {

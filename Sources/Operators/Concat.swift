@@ -24,6 +24,11 @@ extension Op {
             try inputs.indices.map { try required(inputs, $0, "inputs[\($0)]") }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard let axis = try? axis(axis, rank: batch.outputs[output].count) else { return batch.unknown }
+            return batch.aligned(touching: [axis])
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let parts = try given(inputs)
             let first = try required(inputs, 0, "inputs")

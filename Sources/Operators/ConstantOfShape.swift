@@ -27,6 +27,8 @@ extension Op {
             return target
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.grown() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let shape = try target(constant(inputs, 0, "input"))
             // Shape arithmetic needs the value of short vectors; larger ones would only cost memory.

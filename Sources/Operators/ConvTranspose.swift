@@ -84,6 +84,8 @@ extension Op {
             return (geometry, [input[0], weight[1] * groups] + sizes)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let (x, w) = (try required(inputs, 0, "X"), try required(inputs, 1, "W"))
             return [ValueInfo(x.dtype, try plan(input: x.shape, weight: w.shape).output)]

@@ -22,6 +22,14 @@ extension Op {
             isReverse = try node.bool("reverse", default: false)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let rank = batch.outputs[output].count
+            guard let given = batch.operand(1)?.value, let axis = try? axis(integer(given, "axis"), rank: rank) else {
+                return batch.unknown
+            }
+            return batch.along(touching: [axis])
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "x")
             return [ValueInfo(x.dtype, x.shape)]

@@ -34,6 +34,8 @@ extension Op {
             ]
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             return [ValueInfo(x.dtype, try checkedShape(x.shape))]

@@ -30,6 +30,8 @@ extension Op {
             isMaskBool = node.opset >= 10
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             return hasMask ? [x, ValueInfo(isMaskBool ? .bool : x.dtype, x.shape)] : [x]

@@ -18,6 +18,8 @@ extension Op {
             return result
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.stretched() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             return [ValueInfo(x.dtype, try target(x.shape, constant(inputs, 1, "shape").integers()))]

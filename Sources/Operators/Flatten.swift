@@ -17,6 +17,8 @@ extension Op {
             return [try product(of: shape[..<split]), try product(of: shape[split...])]
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.reshaped() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             return [ValueInfo(x.dtype, try target(x.shape))]

@@ -11,6 +11,11 @@ extension Op {
         public init(axis: Int = 0) { self.axis = axis }
         public init(_ node: NodeAttributes) throws { axis = try node.int("axis", default: 0) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard let axis = try? axis(axis, rank: batch.operand(0)?.shape.count ?? 0) else { return batch.unknown }
+            return batch.gathered(axis: axis)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             let indices = try required(inputs, 1, "indices")

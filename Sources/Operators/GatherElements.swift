@@ -12,6 +12,15 @@ extension Op {
         public init(axis: Int = 0) { self.axis = axis }
         public init(_ node: NodeAttributes) throws { axis = try node.int("axis", default: 0) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let shape = batch.outputs[output]
+            guard let axis = try? axis(axis, rank: shape.count),
+                batch.inputs.allSatisfy({ $0?.shape.count == shape.count })
+            else { return batch.unknown }
+            // Operands may be longer than the indices along other axes.
+            return batch.aligned(touching: [axis])
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             [ValueInfo(try required(inputs, 0, "data").dtype, try required(inputs, 1, "indices").shape)]
         }

@@ -12,6 +12,11 @@ extension Op {
         public init(batchDims: Int = 0) { self.batchDims = batchDims }
         public init(_ node: NodeAttributes) throws { batchDims = try node.int("batch_dims", default: 0) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            // Within the shared axes, data and indices go together.
+            return batch.together(upTo: batchDims)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             let indices = try required(inputs, 1, "indices").shape

@@ -29,6 +29,10 @@ extension Op {
                 alpha: try node.float("alpha", default: 1), beta: try node.float("beta", default: 1))
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.gemm(transA: transA, transB: transB)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let (a, b) = (try required(inputs, 0, "A"), try required(inputs, 1, "B"))
             guard a.shape.count == 2, b.shape.count == 2, a.shape[transA ? 0 : 1] == b.shape[transB ? 1 : 0] else {

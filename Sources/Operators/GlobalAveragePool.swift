@@ -13,6 +13,8 @@ extension Op {
         public init() {}
         public init(_ node: NodeAttributes) throws {}
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             guard x.shape.count > 2 else { throw failure("expected x [N, C, ...], got \(x.shape)") }

@@ -18,6 +18,8 @@ extension Op {
             return shape.prefix(2) + shape.dropFirst(2).map { _ in 1 }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             return [ValueInfo(x.dtype, try target(x.shape))]

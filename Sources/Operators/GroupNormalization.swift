@@ -39,6 +39,8 @@ extension Op {
             }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             try check(x.shape, required(inputs, 1, "scale").shape, required(inputs, 2, "bias").shape)

@@ -21,6 +21,8 @@ extension Op {
             self.init(alpha: try node.float("alpha", default: 0.2), beta: try node.float("beta", default: 0.5))
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         struct Function: ElementFunction {

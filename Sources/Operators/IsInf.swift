@@ -19,6 +19,8 @@ extension Op {
             detectsPositive = try node.bool("detect_positive", default: true)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             [ValueInfo(.bool, try required(inputs, 0, "X").shape)]
         }

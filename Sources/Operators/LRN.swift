@@ -30,6 +30,8 @@ extension Op {
                 bias: try node.float("bias", default: 1))
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {

@@ -11,6 +11,8 @@ extension Op {
         public init(alpha: Double = 0.01) { self.alpha = alpha }
         public init(_ node: NodeAttributes) throws { self.init(alpha: try node.float("alpha", default: 0.01)) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         private struct Function: ElementFunction {

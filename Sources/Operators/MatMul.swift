@@ -26,6 +26,10 @@ extension Op {
             return (rows, columns, outer + left + right)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.product()
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let (a, b) = (try required(inputs, 0, "A"), try required(inputs, 1, "B"))
             guard a.dtype == b.dtype else { throw failure("operands have different types, \(a.dtype) and \(b.dtype)") }

@@ -40,6 +40,11 @@ extension Op {
         /// The windows over an input of `shape`. Throws `ShapeError` when the attributes do not fit it.
         public func geometry(for shape: [Int]) throws -> PoolGeometry { try pool.geometry(for: shape, Self.opType) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            // Places of the maxima are counted through the whole batch.
+            output == 0 ? batch.rows() : batch.unknown
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let shape = try geometry(for: x.shape).outputShape(x.shape)

@@ -24,6 +24,8 @@ extension Op {
             return shape
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             _ = try aligned(required(inputs, 1, "slope").shape, to: required(inputs, 0, "X").shape)
             return try likeFirst(inputs)

@@ -21,6 +21,12 @@ extension Op {
             epsilon = try node.float("epsilon", default: 1e-5)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let rank = batch.operand(0)?.shape.count ?? 0
+            guard let axis = try? axis(axis, rank: rank) else { return batch.unknown }
+            return batch.along(touching: Array(axis..<rank), output: output)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             _ = try axis(axis, rank: x.shape.count)

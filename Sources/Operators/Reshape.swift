@@ -46,6 +46,8 @@ extension Op {
             return result
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.reshaped() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             let target = try attributeShape ?? constant(inputs, 1, "shape").integers()

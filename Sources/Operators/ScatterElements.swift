@@ -32,6 +32,15 @@ extension Op {
             self.reduction = reduction
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let shape = batch.outputs[output]
+            guard let axis = try? axis(axis, rank: shape.count),
+                batch.inputs.allSatisfy({ $0?.shape.count == shape.count })
+            else { return batch.unknown }
+            // Operands may be longer than the indices along other axes.
+            return batch.aligned(touching: [axis])
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             return [ValueInfo(x.dtype, x.shape)]

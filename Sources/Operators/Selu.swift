@@ -22,6 +22,8 @@ extension Op {
             gamma = try node.float("gamma", default: node.opset < 6 ? 1.0507 : newest.gamma)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {

@@ -4,6 +4,7 @@ extension Op {
     /// The shape as an `int64` vector, or its part start ..< end (15). ONNX Shape 1...
     public struct Shape: Operator {
         public static let opType = "Shape"
+        public static var readsShapesOnly: Bool { true }
         let start: Int
         let end: Int?
 
@@ -22,6 +23,8 @@ extension Op {
             let (first, last) = (position(start), end.map(position) ?? shape.count)
             return NDArray(first < last ? Array(shape[first..<last]) : [Int]())
         }
+
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { .counted }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             [ValueInfo(part(try required(inputs, 0, "data").shape))]

@@ -32,6 +32,18 @@ extension Op {
                 steps: optional(inputs, 4)?.integers() ?? [Int](repeating: 1, count: starts.count))
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard batch.hasPictures else { return .counted }
+            let given = batch.inputs.map { $0?.value }
+            guard let bounds = try? bounds(given), let x = batch.operand(0), let found = x.relation.pictures else { return .mixed }
+            // Along the pictures nothing may be left out or turned round.
+            let rank = x.shape.count
+            let isWhole = zip(bounds.axes, bounds.steps).allSatisfy { axis, step in
+                normalizedAxis(axis, rank: rank) != found.axis || step == 1
+            }
+            return isWhole ? batch.along() : .mixed
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             var known: [NDArray?] = [nil]

@@ -13,6 +13,10 @@ extension Op {
         private init(_ axis: SoftmaxAxis) { self.axis = axis }
         public init(_ node: NodeAttributes) throws { axis = try SoftmaxAxis(node) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.along(touching: axis.touched(rank: batch.operand(0)?.shape.count ?? 0))
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {

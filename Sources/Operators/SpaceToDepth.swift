@@ -24,6 +24,8 @@ extension Op {
             return [shape[0], channels, shape[2] / blockSize, shape[3] / blockSize]
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             return [ValueInfo(x.dtype, try checkedShape(x.shape))]

@@ -41,6 +41,11 @@ extension Op {
             return (0..<outputCount).map { min(piece, max(0, size - $0 * piece)) }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard let axis = try? axis(axis, rank: batch.outputs[output].count) else { return batch.unknown }
+            return batch.along(touching: [axis], output: output)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             let axis = try axis(axis, rank: x.shape.count)

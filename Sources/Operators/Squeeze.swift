@@ -20,6 +20,8 @@ extension Op {
             return shape.indices.filter { !dropped.contains($0) }.map { shape[$0] }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.reshaped() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             let given = try optional(inputs, 1) == nil ? nil : constant(inputs, 1, "axes")

@@ -12,6 +12,8 @@ extension Op {
         public init() {}
         public init(_ node: NodeAttributes) throws {}
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try commonInfo(inputs) }
 
         public func forward(_ inputs: [NDArray?]) throws -> [NDArray] {

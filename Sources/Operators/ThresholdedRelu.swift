@@ -13,6 +13,8 @@ extension Op {
         public init(alpha: Double = 1) { self.alpha = alpha }
         public init(_ node: NodeAttributes) throws { self.init(alpha: try node.float("alpha", default: 1)) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try likeFirst(inputs) }
 
         private struct Function: ElementFunction {

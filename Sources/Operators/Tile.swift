@@ -19,6 +19,8 @@ extension Op {
             return repeats
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.stretched() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             let repeats = try checked(constant(inputs, 1, "repeats").integers(), rank: x.shape.count)

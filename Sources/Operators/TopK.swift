@@ -31,6 +31,11 @@ extension Op {
             return k
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard let axis = try? axis(axis, rank: batch.outputs[output].count) else { return batch.unknown }
+            return batch.along(touching: [axis], output: output)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let axis = try axis(axis, rank: x.shape.count)

@@ -21,6 +21,14 @@ extension Op {
             return result
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard batch.hasPictures else { return .counted }
+            guard let x = batch.operand(0), let found = x.relation.pictures, let order = try? resolved(rank: x.shape.count),
+                let axis = order.firstIndex(of: found.axis)
+            else { return .mixed }
+            return .images(found.moved(to: axis))
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             return [ValueInfo(x.dtype, try resolved(rank: x.shape.count).map { x.shape[$0] })]

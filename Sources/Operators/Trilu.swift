@@ -12,6 +12,11 @@ extension Op {
         public init(upper: Bool = true) { isUpper = upper }
         public init(_ node: NodeAttributes) throws { isUpper = try node.bool("upper", default: true) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let rank = batch.outputs[output].count
+            return batch.along(touching: [rank - 2, rank - 1])
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             guard x.shape.count >= 2 else { throw failure("expected matrices, got \(x.shape)") }

@@ -20,6 +20,8 @@ extension Op {
             return (0..<rank).map { added.contains($0) ? 1 : rest.next() ?? 1 }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.reshaped() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             let given = try optional(inputs, 1) == nil ? nil : constant(inputs, 1, "axes")

@@ -11,6 +11,8 @@ extension Op {
         public init() {}
         public init(_ node: NodeAttributes) throws {}
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let condition = try required(inputs, 0, "condition")
             let (x, y) = (try required(inputs, 1, "X"), try required(inputs, 2, "Y"))

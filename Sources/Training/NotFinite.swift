@@ -52,7 +52,12 @@ extension CutModel {
 
     /// Runs the trainable part node by node.
     private func firstNotFiniteNode(_ features: [NDArray], _ broken: [String]) -> String? {
-        var known = Dictionary(uniqueKeysWithValues: zip(cut.boundary, features.map { Tensor($0) }))
+        let count = features.first?.shape[0] ?? 0
+        // Where the graph takes one batch size only, those of its first batch.
+        let shown = relations.closedBatch.map { size in features.map { $0.filled(to: size).rows(0..<size) } } ?? features
+        guard var known = try? boundaryValues(shown),
+            let constants = try? constants(for: relations.closedBatch ?? count)
+        else { return nil }
         let layers = Dictionary(uniqueKeysWithValues: module.layers.map { ($0.nodes[0], $0.path) })
         for index in cut.suffix {
             let path = layers[index]

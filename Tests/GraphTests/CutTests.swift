@@ -25,7 +25,7 @@ import Testing
             let sizes = graph.cutSizes(groups, activeNodes: activeNodes, outputs: graph.outputs)
             for (group, size) in zip(groups, sizes) {
                 let cut = graph.cut(active: Set(group), activeNodes: activeNodes, outputs: graph.outputs)
-                #expect(size.prefix == cut.prefix.count && size.suffix == cut.suffix.count, "\(group)")
+                #expect(size.frozen == cut.prefix.count && size.trainable == cut.suffix.count, "\(group)")
             }
         }
     }

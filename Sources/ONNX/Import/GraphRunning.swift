@@ -38,8 +38,11 @@ extension Graph {
         // Another batch than the file's is welcome where the graph allows it.
         let graph = batch != nil && batch != fixedBatch ? (try? withOpenBatch()) ?? self : self
         let cut = graph.cut(active: [])
+        // Without relations every node runs on the whole batch, which is right for every graph.
+        let sides = given[inputs.first ?? 0].flatMap { graph.imageSize(of: $0.shape) }
         let plan = InferencePlan(
-            graph, nodes: cut.prefix, constants: try graph.computeConstants(cut.constant), results: outputs)
+            graph, nodes: cut.prefix, constants: try graph.computeConstants(cut.constant), results: outputs,
+            relations: inputs.count == 1 ? try? BatchRelations(graph, imageSize: sides) : nil)
         let results = try plan.run(given)
         return Dictionary(zip(outputs.map { values[$0].name }, results), uniquingKeysWith: { first, _ in first })
     }

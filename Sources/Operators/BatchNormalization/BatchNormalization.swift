@@ -48,6 +48,11 @@ extension Op {
 
         private static let names = ["scale", "B", "mean", "var"]
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard !isTraining, output == 0 else { return batch.unknown }
+            return batch.along(touching: (batch.operand(0)?.shape.count ?? 0) > 1 ? [1] : [])
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let channels = try layout(x.shape)[1]

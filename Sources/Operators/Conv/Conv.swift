@@ -61,6 +61,8 @@ extension Op {
                 dilation: resolved.dilations, groups: groups)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows(output: output) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let (x, w) = (try required(inputs, 0, "X"), try required(inputs, 1, "W"))
             let shape = try geometry(input: x.shape, weight: w.shape).outputShape(input: x.shape, weight: w.shape)

@@ -29,6 +29,13 @@ extension ArgOperator {
         return [ValueInfo(.int64, reducedShape(shape, [axis], keepDims: attributes.keepDims))]
     }
 
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+        guard let rank = batch.operand(0)?.shape.count, let axis = try? axis(attributes.axis, rank: rank) else {
+            return batch.unknown
+        }
+        return batch.reduced([axis], keepDims: attributes.keepDims)
+    }
+
     public func forward(_ inputs: [NDArray?]) throws -> [NDArray] { [try indices(required(inputs, 0, "data"))] }
 
     public static func samples() throws -> [OperatorSample] {

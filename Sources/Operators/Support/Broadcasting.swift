@@ -27,6 +27,14 @@ extension BroadcastingOperator {
         return b + [Int](repeating: 1, count: a.count - start - b.count)
     }
 
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+        guard legacyAxis != nil, let a = batch.operand(0), let b = batch.operand(1),
+            let shape = try? aligned(b.shape, to: a.shape)
+        else { return batch.aligned() }
+        let second = BatchOperands.Operand(b.relation, shape, value: b.value)
+        return BatchOperands(pictures: batch.pictures, inputs: [a, second], outputs: batch.outputs).aligned()
+    }
+
     func aligned(_ inputs: [NDArray?]) throws -> (NDArray, NDArray) {
         let a = try required(inputs, 0, "A")
         let b = try required(inputs, 1, "B")

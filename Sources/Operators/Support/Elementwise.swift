@@ -15,6 +15,8 @@ extension UnaryOperator {
         return [ValueInfo(x.dtype, x.shape)]
     }
 
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned() }
+
     public func forward(_ inputs: [NDArray?]) throws -> [NDArray] { [try required(inputs, 0, "X").map(Self.function)] }
 }
 

@@ -37,9 +37,12 @@ public protocol Operator: Sendable {
     /// Inputs that hold a layer's buffers: `[3: "running_mean", 4: "running_var"]`.
     static var bufferInputs: [Int: String] { get }
 
-    /// True when, with `[N, ...]` in and out and constants that broadcast over N, every image is treated by itself: such nodes may
-    /// run in a plan's slices of images.
+    /// True when a picture's numbers are the same to the last bit in every batch, where the operands are `[N, ...]` or constant:
+    /// such nodes run in a plan's slices of pictures.
     var keepsImagesApart: Bool { get }
+
+    /// True when the shapes of the operands decide, not their elements: `Shape`, `Size`.
+    static var readsShapesOnly: Bool { get }
 
     /// Reads the attributes of a node. Throws `ShapeError` for one that is missing, malformed or not supported.
     init(_ node: NodeAttributes) throws
@@ -49,6 +52,12 @@ public protocol Operator: Sendable {
 
     /// Computes the outputs. An omitted optional input is nil. Throws `ShapeError` for operands that do not fit.
     func forward(_ inputs: [NDArray?]) throws -> [NDArray]
+
+    /// What output `output` is to the batch of pictures; asked where no operand is `mixed`, and only where some are not constant.
+    ///
+    /// The rule must hold for every batch size: what it calls `images` may be computed picture by picture. An operator that
+    /// says nothing makes `mixed` of pictures.
+    func relation(_ batch: BatchOperands, output: Int) -> BatchRelation
 
     /// Computes on tensors, recording where gradients are asked for.
     func callAsFunction(_ inputs: [Tensor?]) throws -> [Tensor]
@@ -82,6 +91,8 @@ extension Operator {
     public static var parameterInputs: [Int: String] { [:] }
     public static var bufferInputs: [Int: String] { [:] }
     public var keepsImagesApart: Bool { false }
+    public static var readsShapesOnly: Bool { false }
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.unknown }
 
     /// An operator without a gradient (integers, shapes, comparisons): its results are constants.
     public func callAsFunction(_ inputs: [Tensor?]) throws -> [Tensor] {

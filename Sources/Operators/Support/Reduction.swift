@@ -54,6 +54,13 @@ extension ReductionOperator {
         return [ValueInfo(x.dtype, reducedShape(x.shape, axes, keepDims: attributes.keepDims))]
     }
 
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+        guard batch.hasPictures else { return .counted }
+        guard let rank = batch.operand(0)?.shape.count, let axes = try? resolved(batch.operand(1)?.value, rank: rank)
+        else { return .mixed }
+        return batch.reduced(axes, keepDims: attributes.keepDims)
+    }
+
     public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
         let x = try required(inputs, 0, "data")
         let axes = try resolved(optional(inputs, 1)?.array, rank: x.rank)

@@ -45,6 +45,12 @@ struct SoftmaxAxis: Sendable {
         axis = try node.int("axis", default: isFlattened ? 1 : -1)
     }
 
+    /// The axes that a distribution runs over.
+    func touched(rank: Int) -> [Int] {
+        let start = max(axis < 0 ? axis + rank : axis, 0)
+        return isFlattened ? Array(min(start, rank)..<rank) : [start]
+    }
+
     func apply(to x: Tensor, logarithm: Bool, _ operation: String) throws -> Tensor {
         // Every number is a distribution of its own when nothing lies behind the axis.
         let end = isFlattened ? x.rank : x.rank - 1

@@ -45,7 +45,7 @@ extension FeatureStream {
         model.prefixFingerprint().map { prefix in
             var hash = SHA256()
             let parts = [
-                "features 1", Kernels.summary, loader.transform.fingerprint, "\(loader.pictureSize)",
+                "features 2", Kernels.summary, loader.transform.fingerprint, "\(loader.pictureSize)",
                 "channels last \(input.isChannelsLast)", "\(prefix)",
             ]
             hash.update(Array(parts.joined(separator: "\n").utf8))
@@ -163,7 +163,7 @@ struct FeatureBlockBuilder {
 
 extension NDArray {
     /// Copies of single rows of arrays that differ in their first axis only.
-    fileprivate init(rows: [(array: NDArray, row: Int)]) {
+    init(rows: [(array: NDArray, row: Int)]) {
         let first = rows[0].array
         self.init(uninitialized: [rows.count] + first.shape.dropFirst(), dtype: first.dtype)
         for (target, source) in rows.enumerated() {

@@ -11,7 +11,9 @@ extension CutModel {
     func prefixFingerprint() -> SHA256.Digest? {
         var text = PrefixText(constants: constants)
         text.write("input \(text.number(input))")
-        for index in cut.prefix where !text.write(module.graph.nodes[index]) { return nil }
+        for index in (cut.prefix + countedOfPrefix()).sorted() where !text.write(module.graph.nodes[index]) {
+            return nil
+        }
         text.write("boundary \(cut.boundary.map { text.number($0) })")
         var hash = SHA256()
         hash.update(Array(text.text.utf8))
@@ -19,6 +21,17 @@ extension CutModel {
         // Most of a model's bytes: hashed one array per task.
         for digest in Parallel.map(arrays.count, { arrays[$0].contentDigest() }) { hash.update(digest.bytes) }
         return hash.value
+    }
+
+    /// The nodes of sizes and counts that the prefix reads.
+    private func countedOfPrefix() -> [Int] {
+        let nodes = module.graph.nodes
+        var read = Set(cut.prefix.flatMap { nodes[$0].inputs.compactMap { $0 } })
+        return cut.counted.reversed().filter { index in
+            guard nodes[index].outputs.contains(where: { $0.map(read.contains) ?? false }) else { return false }
+            read.formUnion(nodes[index].inputs.compactMap { $0 })
+            return true
+        }
     }
 }
 

@@ -32,7 +32,7 @@ public final class Predictor {
         let module = loaded.imported.module
         try module.freeze()
         module.eval()
-        model = try CutModel(module)
+        model = try CutModel(module, imageSize: loaded.imageSize)
     }
 
     /// Logits `[N, classes]` of normalised pictures `[N, C, H, W]`.

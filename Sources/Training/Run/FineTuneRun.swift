@@ -50,7 +50,7 @@ public final class FineTuneRun {
         module.setFrozenStatistics(settings.batchNorm == .frozen)
         module.train()
         augmentation = settings.augment ?? loaded.preprocessing.augment ?? .tutorial
-        let model = try CutModel(module)
+        let model = try CutModel(module, imageSize: loaded.imageSize)
         let trainLoader = try BatchLoader(
             data.train, transform: loaded.preprocessing.training(augmentation),
             configuration: settings.loading(shuffle: true))

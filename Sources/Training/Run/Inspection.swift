@@ -87,8 +87,9 @@ public struct Inspection: Encodable, Sendable {
 
     /// The plan of the whole model, as evaluation and prediction run it.
     private static func plan(of module: GraphModule, imageSize: Int?, batch: Int) throws -> PlanDescription {
-        let graph = module.graph, cut = graph.cut(active: [], outputs: [module.logits])
-        let size = imageSize ?? openSize(graph)
+        let graph = module.graph, size = imageSize ?? openSize(graph)
+        let relations = try module.batchRelations(imageSize: size.map { ($0, $0) })
+        let cut = graph.cut(active: [], outputs: [module.logits], relations: relations)
         let infos = try graph.inputInfos(batch: batch, imageSize: size.map { ($0, $0) })
         for (id, info) in infos {
             guard let bytes = checkedElementCount(info.shape, bytesPerElement: 4), bytes <= largestInput else {
@@ -98,9 +99,13 @@ public struct Inspection: Encodable, Sendable {
                 )
             }
         }
+        let given = graph.constants.merging(relations.known) { own, _ in own }
+        // What is not of pictures runs behind the boundary, as in training.
         let plan = InferencePlan(
-            graph, nodes: cut.prefix, constants: try graph.computeConstants(cut.constant), results: cut.boundary)
-        return try plan.describe(infos.mapValues(\.shape))
+            graph, nodes: (cut.prefix + cut.suffix).sorted(),
+            constants: try graph.computeConstants(cut.constant, from: given), results: [module.logits],
+            relations: relations, counted: cut.counted)
+        return try plan.describe(infos[graph.pictureInput()]?.shape ?? [])
     }
 
     private static func tensor(_ info: ValueInfoProto) -> Tensor {
@@ -142,7 +147,7 @@ public struct Inspection: Encodable, Sendable {
                     graph.constants[slot.root].map {
                         Parameter(name: "\(layer.path).\(slot.role)", shape: $0.shape, dtype: "\($0.dtype)")
                     }
-                }, outputShape: shape.map { Size($0) }, frozenNodes: sizes.prefix, trainableNodes: sizes.suffix)
+                }, outputShape: shape.map { Size($0) }, frozenNodes: sizes.frozen, trainableNodes: sizes.trainable)
         }
     }
 

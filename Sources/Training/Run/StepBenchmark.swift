@@ -40,7 +40,7 @@ public struct StepBenchmark {
             norm.frozenStatistics = norm.weight?.requiresGrad != true
         }
         module.train(!options.unfreeze.isEmpty)
-        let model = try CutModel(module)
+        let model = try CutModel(module, imageSize: loaded.imageSize)
         let side = loaded.preprocessing.imageSize
         var random = RandomSource(seed: 0)
         let images = try NDArray.randomNormal(
