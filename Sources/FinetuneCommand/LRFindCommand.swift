@@ -37,6 +37,7 @@ struct LRFindCommand: ParsableCommand {
         settings.imageSize = model.overrides.imageSize
         settings.resize = model.overrides.resize
         settings.normalize = model.overrides.normalize
+        settings.outputName = model.overrides.outputName
         data.apply(to: &settings)
         features.apply(to: &settings)
         try training.apply(to: &settings)

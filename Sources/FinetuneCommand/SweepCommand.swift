@@ -35,6 +35,7 @@ struct SweepCommand: ParsableCommand {
         base.imageSize = model.overrides.imageSize
         base.resize = model.overrides.resize
         base.normalize = model.overrides.normalize
+        base.outputName = model.overrides.outputName
         data.apply(to: &base)
         features.apply(to: &base)
         training.apply(to: &base)

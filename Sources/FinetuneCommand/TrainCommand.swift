@@ -129,6 +129,7 @@ struct TrainCommand: ParsableCommand {
         settings.imageSize = model.pictures.imageSize
         settings.resize = model.pictures.resize
         settings.normalize = model.pictures.normalize
+        settings.outputName = model.pictures.outputName
         data.apply(to: &settings)
         features.apply(to: &settings)
         try training.apply(to: &settings)

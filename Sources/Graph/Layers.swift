@@ -35,10 +35,13 @@ extension Graph {
     /// The parametric layers, in execution order.
     ///
     /// A parameter is a floating-point constant at an input that its operator declares as one; a MatMul and the Add of its
-    /// bias are one layer; a named constant of more than one element that is added or multiplied (a layer scale, a position
-    /// embedding) is a layer of its own.
-    public func layers() -> [Layer] {
-        LayerFinder(graph: self).find()
+    /// bias are one layer; a named constant of more than one element that is added, multiplied or joined (a layer scale, a
+    /// position embedding, a class token) is a layer of its own. What only looks like a parameter is none: the ones and zeros that
+    /// exporters write where a norm has no weights, masks, and the numbers that pictures are normalised by.
+    ///
+    /// - `wanted`: only layers on the way to these values; to the graph's outputs by default.
+    public func layers(for wanted: [ValueID]? = nil) -> [Layer] {
+        LayerFinder(graph: self).find(for: wanted ?? outputs)
     }
 }
 
@@ -76,20 +79,24 @@ private struct LayerFinder {
     let graph: Graph
     let producers: [ValueID: Int]
     let consumers: [ValueID: [Int]]
+    /// Values that depend on what is fed in.
+    let shown: Set<ValueID>
 
     init(graph: Graph) {
+        shown = graph.dependent(on: Set(graph.inputs))
         self.graph = graph
         producers = graph.producers()
         consumers = graph.consumers()
     }
 
-    func find() -> [Layer] {
+    func find(for wanted: [ValueID]) -> [Layer] {
         var layers: [Layer] = []
         var claimed: Set<Int> = []
-        let needed = graph.nodesNeeded(for: graph.outputs)
+        let needed = graph.nodesNeeded(for: wanted)
         for (index, node) in graph.nodes.enumerated() where needed.contains(index) && !claimed.contains(index) {
             let type = type(of: node.op)
             var parameters = slots(of: index, at: type.parameterInputs)
+            if !type.bufferInputs.isEmpty || node.opType.hasSuffix("Normalization"), areFillers(parameters) { continue }
             var nodes = [index]
             if node.opType == "MatMul", let bias = biasAdd(after: index), !parameters.isEmpty {
                 parameters.append(bias)
@@ -121,18 +128,67 @@ private struct LayerFinder {
             role: role, root: root, node: node, input: input, name: graph.values[root].name, isShared: false)
     }
 
-    /// The constant behind nodes that only rename or rearrange it.
+    /// The constant behind nodes that only rename or rearrange it, stretch it, or take rows of it at constant places; where only
+    /// constants go in, also behind a norm (weight standardisation) and arithmetic.
     private func root(of value: ValueID) -> ValueID? {
         var current = value
         while graph.constants[current] == nil {
-            guard let index = producers[current],
-                Graph.rearrangements.contains(graph.nodes[index].opType),
-                let next = graph.nodes[index].inputs.first ?? nil
-            else { return nil }
+            guard let index = producers[current] else { return nil }
+            let node = graph.nodes[index]
+            let isRearranged =
+                Graph.rearrangements.contains(node.opType) || ["Expand", "Tile"].contains(node.opType)
+                || (node.opType == "Gather" && node.inputs.count > 1 && !isShown(node.inputs[1]))
+            let isStandardised =
+                LayerFinder.ofWeights.contains(node.opType) && !node.inputs.contains { isShown($0) }
+            guard isRearranged || isStandardised else { return nil }
+            // A factor of one number is no parameter.
+            let operands = node.inputs.compactMap { $0 }.filter { (graph.constants[$0]?.count ?? 2) > 1 }
+            guard let next = isRearranged ? node.inputs.first ?? nil : operands.first else { return nil }
             current = next
         }
         return current
     }
+
+    /// What weights go through before they are used.
+    private static let ofWeights: Set<String> = [
+        "BatchNormalization", "InstanceNormalization", "LayerNormalization", "Mul", "Div", "Add", "Sub",
+    ]
+
+    private func isShown(_ value: ValueID?) -> Bool { value.map(shown.contains) ?? false }
+
+    /// Ones and zeros without a parameter's name, which exporters write where a norm has neither weight nor bias.
+    private func areFillers(_ slots: [Layer.Slot]) -> Bool {
+        !slots.isEmpty
+            && slots.allSatisfy { slot in
+                let name = slot.name.lowercased()
+                guard !["weight", "bias", "gamma", "beta", "scale", "offset"].contains(where: name.contains),
+                    let array = graph.constants[slot.root]
+                else { return false }
+                let filler = slot.role == "bias" ? 0.0 : 1
+                return array.doubles().allSatisfy { $0 == filler }
+            }
+    }
+
+    /// Zeros and numbers that end an attention.
+    private func isMask(_ array: NDArray) -> Bool {
+        let numbers = array.doubles()
+        return numbers.contains { $0 <= -50 } && numbers.allSatisfy { $0 == 0 || $0 <= -50 }
+    }
+
+    /// True for pictures as they come in, up to arithmetic with constants.
+    private func isPicture(_ value: ValueID) -> Bool {
+        var current = value
+        while let index = producers[current] {
+            let node = graph.nodes[index]
+            let operands = node.inputs.compactMap { $0 }.filter { shown.contains($0) }
+            let isPlain = Graph.rearrangements.contains(node.opType) || LayerFinder.arithmetic.contains(node.opType)
+            guard isPlain, operands.count == 1 else { return false }
+            current = operands[0]
+        }
+        return graph.inputs.contains(current)
+    }
+
+    private static let arithmetic: Set<String> = ["Add", "Sub", "Mul", "Div", "Clip", "Concat", "Slice"]
 
     /// The Add that alone reads a MatMul's result and adds a constant vector to it.
     private func biasAdd(after matMul: Int) -> Layer.Slot? {
@@ -152,11 +208,13 @@ private struct LayerFinder {
 
     private func elementwiseParameter(_ index: Int) -> Layer.Slot? {
         let node = graph.nodes[index]
-        guard ["Add", "Mul", "Sub", "Div"].contains(node.opType) else { return nil }
+        guard ["Add", "Mul", "Sub", "Div", "Concat"].contains(node.opType),
+            let other = node.inputs.compactMap({ $0 }).first(where: shown.contains), !isPicture(other)
+        else { return nil }
         for (input, value) in node.inputs.enumerated() {
             guard let value, let found = slot("", value, node: index, input: input),
-                !graph.constantNodeValues.contains(found.root), (graph.constants[found.root]?.count ?? 0) > 1,
-                node.inputs.contains(where: { $0.map { graph.constants[$0] == nil } ?? false })
+                !graph.constantNodeValues.contains(found.root), let array = graph.constants[found.root], array.count > 1,
+                !isMask(array), node.opType != "Concat" || array.doubles().contains(where: { $0 != 0 })
             else { continue }
             return found
         }

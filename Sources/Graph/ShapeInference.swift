@@ -121,6 +121,14 @@ extension Graph {
         return Graph.isChannelsLast(declared) ? [1, 2] : [2, 3]
     }
 
+    /// Sides for looking at a graph that leaves them open; nil where it does not.
+    public var assumedImageSize: (height: Int, width: Int)? {
+        guard let input = inputs.first, let declared = values[input].declared else { return nil }
+        let sizes = spatialAxes(declared).map { declared.dimensions[$0] }
+        let isFixed = sizes.allSatisfy { if case .fixed = $0 { true } else { false } }
+        return isFixed ? nil : (224, 224)
+    }
+
     /// Height and width of pictures of `shape`; nil for an input that does not take pictures.
     public func imageSize(of shape: [Int]) -> (height: Int, width: Int)? {
         guard let input = inputs.first, let declared = values[input].declared else { return nil }
@@ -135,31 +143,5 @@ extension Graph {
             return nil
         }
         return batch
-    }
-
-    /// The graph with batch sizes that the exporter froze into Reshape targets replaced by "as the input's".
-    ///
-    /// Only Reshape nodes whose target and input both start with the file's fixed batch size are changed; nothing is changed
-    /// when the file leaves the batch open.
-    public func withOpenBatch(imageSize: (height: Int, width: Int)? = nil) throws -> Graph {
-        guard let batch = fixedBatch else { return self }
-        let infos = try infer(try inputInfos(batch: batch, imageSize: imageSize))
-        var result = self
-        for (index, node) in nodes.enumerated() where node.opType == Op.Reshape.opType && node.inputs.count == 2 {
-            guard let data = node.inputs[0], let shape = node.inputs[1], constants[data] == nil,
-                let target = infos[shape]?.value?.integers(), target.first == batch,
-                infos[data]?.shape.first == batch, infos[data]?.value == nil
-            else { continue }
-            // An exporter's `allowzero`, which would make the 0 mean no elements, is idle without another one.
-            guard !target.dropFirst().contains(0) else { continue }
-            let open = result.addValue("\(values[shape].name) with open batch")
-            result.constants[open] = NDArray([0] + target.dropFirst())
-            result.nodes[index].inputs[1] = open
-            result.nodes[index].op = Op.Reshape()
-            result.nodes[index].attributes = node.attributes.map {
-                NodeAttributes(opType: $0.opType, opset: $0.opset, inputCount: 2)
-            }
-        }
-        return result
     }
 }

@@ -53,17 +53,4 @@ extension Graph {
         guard !computed.isEmpty else { return constants }
         return (try? computeConstants(cut(active: [], outputs: computed).constant)) ?? constants
     }
-
-    /// The value that classes are decided by: the first output, or what enters the Softmax or LogSoftmax before it.
-    public func logitsValue() throws -> ValueID {
-        guard var current = outputs.first else { throw GraphError("the graph", "has no output") }
-        let producer = producers()
-        while let index = producer[current],
-            ["Softmax", "LogSoftmax", "Identity", "Cast"].contains(nodes[index].opType),
-            let next = nodes[index].inputs.first ?? nil
-        {
-            current = next
-        }
-        return current
-    }
 }

@@ -33,7 +33,11 @@ extension Module {
     /// Batch norm in training mode still moves its running statistics; see `BatchNorm2d.frozenStatistics`.
     @discardableResult
     public final func freeze(matching patterns: [String] = ["all"]) throws -> FreezingReport {
-        try setRequiresGrad(false, matching: patterns)
+        // A model without parameters is frozen.
+        if patterns == ["all"] && parameterIndex.entries.isEmpty {
+            return FreezingReport(names: [], elements: 0, totalTensors: 0, totalElements: 0)
+        }
+        return try setRequiresGrad(false, matching: patterns)
     }
 
     /// Asks for gradients of the parameters that `patterns` match, and of no others: `["fc"]`, `["layer4.*.conv2", "head"]`.

@@ -6,6 +6,7 @@ import TensorCore
 extension GraphModule {
     /// What `replaceHead` did.
     public struct HeadReplacement: Sendable {
+        /// The layer's path; several are separated by commas.
         public var path: String
         public var inFeatures: Int
         public var oldClasses: Int
@@ -18,38 +19,110 @@ extension GraphModule {
     /// - Throws: `GraphError` for an output that is not one row of at least two logits per picture.
     public func classCount(imageSize: (height: Int, width: Int)? = nil) throws -> Int {
         let place = "output '\(graph.values[logits].name)'"
-        let infos = try graph.infer(try graph.inputInfos(batch: 2, imageSize: imageSize))
-        guard let shape = infos[logits]?.shape, shape.first == 2, shape.count >= 2 else {
-            throw GraphError(place, "is not one row of logits per picture")
+        let relations = try batchRelations(imageSize: imageSize)
+        guard let shape = relations.shapes[logits] else { throw GraphError(place, "has no shape") }
+        let count = elementCount(shape) / relations.pictures
+        guard relations.axis(logits) != nil || (shape.first == relations.pictures && shape.count >= 2) else {
+            throw GraphError(place, "is not one row of logits per picture\(otherOutputs)")
         }
-        let sizes = shape.dropFirst()
+        var sizes = shape
+        let axis = relations.axis(logits) ?? PictureAxis()
+        sizes[axis.axis] = axis.repeats * axis.rows
         // A head may keep spatial axes of size 1.
-        let classes = sizes.max() ?? 0
-        guard elementCount(Array(sizes)) == classes else {
+        guard let classes = sizes.max(), classes == count else {
+            sizes.remove(at: axis.axis)
             let text = sizes.map { "\($0)" }.joined(separator: ", ")
-            throw GraphError(place, "has the shape [N, \(text)], expected [N, classes]")
+            throw GraphError(place, "has the shape [N, \(text)], expected [N, classes]\(otherOutputs)")
         }
         guard classes >= 2 else {
-            throw GraphError(place, "has one value per picture; a classifier needs the logits of at least 2 classes")
+            throw GraphError(
+                place, "has one value per picture; a classifier needs the logits of at least 2 classes\(otherOutputs)")
         }
-        if let producer = graph.producers()[logits], graph.nodes[producer].op is Op.Sigmoid {
-            throw GraphError(place, "comes from a Sigmoid, which is not supported; expected logits or their Softmax")
+        if let index = graph.producers()[logits], graph.nodes[index].op is Op.Sigmoid,
+            let before = graph.nodes[index].inputs.first ?? nil
+        {
+            throw GraphError(
+                place,
+                "comes from a Sigmoid, expected logits or their Softmax; --output-name '\(graph.values[before].name)' takes "
+                    + "what enters it")
         }
         return classes
     }
 
-    /// Replaces the last linear layer (Gemm, MatMul with its Add, or a 1x1 convolution) by a fresh one for `classes`
-    /// classes, trainable, initialised as `torch.nn.Linear`: weight and bias uniform in ±1/√inFeatures.
+    /// Advice about outputs beside the one that was taken.
+    private var otherOutputs: String {
+        let others = graph.outputs.filter { $0 != logits }.map { "'\(graph.values[$0].name)'" }
+        return others.isEmpty || graph.outputs.count < 2
+            ? "" : "; --output-name takes another output: \(others.joined(separator: ", "))"
+    }
+
+    /// Positions in `layers` of those that make the logits: the last one on the way to them, or several whose results are
+    /// added up or averaged, as a network with a distillation head has.
+    public func headLayers() -> [Int] {
+        let positions = Dictionary(
+            layers.enumerated().flatMap { position, layer in layer.nodes.map { ($0, position) } },
+            uniquingKeysWith: { first, _ in first })
+        let producers = graph.producers()
+        var found: Set<Int> = [], seen: Set<ValueID> = []
+        var waiting = [logits]
+        while let id = waiting.popLast() {
+            guard seen.insert(id).inserted, let index = producers[id] else { continue }
+            if let position = positions[index] {
+                found.insert(position)
+                continue
+            }
+            let node = graph.nodes[index]
+            let operands = node.inputs.compactMap { $0 }.filter { producers[$0] != nil }
+            guard operands.count > 1 else {
+                waiting += operands
+                continue
+            }
+            // What joins otherwise than by addition has no heads that could be replaced together.
+            guard ["Add", "Sum", "Mean"].contains(node.opType) else {
+                waiting += operands.prefix(1)
+                continue
+            }
+            waiting += operands
+        }
+        return found.isEmpty ? layers.indices.suffix(1) : found.sorted()
+    }
+
+    /// Replaces the linear layer that makes the logits (Gemm, MatMul with its Add, or a 1x1 convolution), or the several whose
+    /// results add up to them, by fresh ones for `classes` classes, trainable, initialised as `torch.nn.Linear`: weight and bias
+    /// uniform in ±1/√inFeatures.
     ///
-    /// Throws `GraphError` when the last parametric layer is not linear or more follows it than the class count allows.
+    /// Throws `GraphError` when such a layer is not linear or more follows it than the class count allows.
     @discardableResult
     public func replaceHead(
         classes: Int, imageSize: (height: Int, width: Int)? = nil, using random: inout RandomSource
     ) throws -> HeadReplacement {
-        guard let position = layers.indices.last else { throw GraphError("the graph", "has no layer to replace") }
-        let layer = layers[position]
-        let node = graph.nodes[layer.nodes[0]]
+        let heads = headLayers()
+        guard let last = heads.last else { throw GraphError("the graph", "has no layer to replace") }
         let old = try classCount(imageSize: imageSize)
+        var replaced = graph
+        var inFeatures = 0
+        for position in heads {
+            inFeatures = try renew(layers[position], old, classes, in: &replaced, using: &random)
+        }
+        let classAxes = replaced.setClasses(classes, insteadOf: old, behind: heads.flatMap { layers[$0].nodes })
+        let label = graph.nodes[layers[last].nodes[0]].label
+        let place = GraphError(label, "cannot be replaced: what follows it needs \(old) classes; use --keep-head")
+        let sizes = try batchRelations(imageSize: imageSize)
+        guard let input = try? replaced.inputInfos(batch: sizes.pictures, imageSize: imageSize),
+            let infos = try? replaced.infer(input)
+        else { throw place }
+        guard let shape = infos[logits]?.shape, elementCount(shape) == sizes.pictures * classes else { throw place }
+        try adopt(replaced, layers: heads, classAxes: classAxes)
+        return HeadReplacement(
+            path: heads.map { layers[$0].path }.joined(separator: ", "), inFeatures: inFeatures, oldClasses: old,
+            newClasses: classes)
+    }
+
+    /// Puts fresh constants of one layer into `replaced`; returns its number of inputs.
+    private func renew(
+        _ layer: Layer, _ old: Int, _ classes: Int, in replaced: inout Graph, using random: inout RandomSource
+    ) throws -> Int {
+        let node = graph.nodes[layer.nodes[0]]
         guard let weight = layer.parameters.first(where: { $0.role == "weight" }),
             let array = graph.constants[weight.root],
             let axis = classAxis(of: weight, node), array.shape[axis] == old
@@ -61,7 +134,6 @@ extension GraphModule {
         }
         let inFeatures = array.count / old
         let bound = 1 / Double(inFeatures).squareRoot()
-        var replaced = graph
         for slot in layer.parameters {
             guard let given = graph.constants[slot.root] else { continue }
             var shape = given.shape
@@ -76,13 +148,7 @@ extension GraphModule {
             replaced.constants[slot.root] = Initialization.uniform(
                 shape, -bound, bound, dtype: given.dtype, using: &random)
         }
-        let classAxes = replaced.setClasses(classes, insteadOf: old, behind: layer.nodes)
-        let infos = try replaced.infer(try replaced.inputInfos(batch: 2, imageSize: imageSize))
-        guard let shape = infos[logits]?.shape, elementCount(shape) == 2 * classes else {
-            throw GraphError(node.label, "cannot be replaced: what follows it needs \(old) classes")
-        }
-        try adopt(replaced, layer: position, classAxes: classAxes)
-        return HeadReplacement(path: layer.path, inFeatures: inFeatures, oldClasses: old, newClasses: classes)
+        return inFeatures
     }
 
     /// The axis of a linear layer's stored weight that counts the outputs; nil when the layer is not linear.

@@ -22,18 +22,30 @@ public final class GraphModule: Module {
     public let origins: [ValueID: ValueID]
 
     private var layerModules: [GraphLayer]
+    /// Of the graph as it is, for one size of pictures.
+    private var knownRelations: (size: [Int], relations: BatchRelations)?
     /// By node.
     private let dropouts: [(layer: DropoutLayer, module: Dropout)]
     private let dropoutOfNode: [Int: Dropout]
     /// By a layer's first node.
     private let layerOfNode: [Int: Int]
 
+    /// Addresses of parameters that lead to other outputs than the logits: they stay as they are.
+    private let besideLogits: [String]
+
     /// Builds the modules. Throws `GraphError` when the graph has no input or output.
-    public init(_ source: Graph) throws {
+    ///
+    /// - `output`: the output that classes are decided by, or another value; see `Graph.logitsValue`.
+    /// - `imageSize`: of the pictures, where the file leaves it open.
+    public init(_ source: Graph, output: String? = nil, imageSize: (height: Int, width: Int)? = nil) throws {
         self.source = source
         (graph, origins) = source.unshared()
-        layers = graph.layers()
-        logits = try graph.logitsValue()
+        logits = try graph.logitsValue(named: output, imageSize: imageSize)
+        layers = graph.layers(for: [logits])
+        let known = Set(layers.map { $0.nodes[0] })
+        besideLogits = graph.layers().filter { !known.contains($0.nodes[0]) }.flatMap { layer in
+            layer.parameters.flatMap { ["\(layer.path).\($0.role)", $0.name] }
+        }
         layerOfNode = Dictionary(uniqueKeysWithValues: layers.enumerated().map { ($1.nodes[0], $0) })
         dropouts = graph.dropouts(beside: layers).map { ($0, Dropout($0.p)) }
         dropoutOfNode = Dictionary(uniqueKeysWithValues: dropouts.map { ($0.layer.node, $0.module) })
@@ -51,6 +63,9 @@ public final class GraphModule: Module {
     /// Layers in the order in which they run.
     public override var parameterIndex: ParameterIndex {
         var index = ParameterIndex()
+        index.heads = headLayers()
+        index.beside = besideLogits
+        index.besideReason = "does not lead to the logits '\(graph.values[logits].name)'; --output-name takes another output"
         for (layer, entry) in zip(layers, layerModules) {
             var positions: [Int] = []
             for (name, parameter) in entry.module.namedParameters() {
@@ -117,13 +132,16 @@ public final class GraphModule: Module {
         parameter(of: id) ?? constants[id].map { Tensor($0) }
     }
 
-    /// Takes over constants of new shapes for one layer, whose parameters become trainable.
-    func adopt(_ changed: Graph, layer position: Int, classAxes: [Int: Int]) throws {
+    /// Takes over constants of new shapes for some layers, whose parameters become trainable.
+    func adopt(_ changed: Graph, layers positions: [Int], classAxes: [Int: Int]) throws {
         graph = changed
+        knownRelations = nil
         self.classAxes = classAxes
-        layerModules[position] = GraphLayer(layers[position], in: graph, origins: origins)
-        for parameter in layerModules[position].module.parameters() { try parameter.requiresGrad_() }
-        layerModules[position].module.train(isTraining)
+        for position in positions {
+            layerModules[position] = GraphLayer(layers[position], in: graph, origins: origins)
+            for parameter in layerModules[position].module.parameters() { try parameter.requiresGrad_() }
+            layerModules[position].module.train(isTraining)
+        }
     }
 
     // MARK: - Parameters by value
@@ -183,6 +201,14 @@ public final class GraphModule: Module {
     ///
     /// Throws `GraphError` naming the node that a batch does not fit.
     public func batchRelations(imageSize: (height: Int, width: Int)? = nil) throws -> BatchRelations {
+        let size = imageSize.map { [$0.height, $0.width] } ?? []
+        if let known = knownRelations, known.size == size { return known.relations }
+        let found = try findRelations(imageSize)
+        knownRelations = (size, found)
+        return found
+    }
+
+    private func findRelations(_ imageSize: (height: Int, width: Int)?) throws -> BatchRelations {
         let open = Result { try BatchRelations(graph, imageSize: imageSize) }
         guard let batch = graph.fixedBatch, batch > 0 else { return try open.get() }
         if case .success(let open) = open, open.axis(logits) != nil { return open }

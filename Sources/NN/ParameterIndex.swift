@@ -34,6 +34,12 @@ public struct ParameterIndex: Sendable {
     /// The layers in the order in which they run.
     public var layers: [Layer] = []
 
+    /// Positions in `layers` of those that make up the head; the last one where none is given.
+    public var heads: [Int] = []
+    /// Addresses of parameters that cannot be selected, and why.
+    public var beside: [String] = []
+    public var besideReason = ""
+
     public init(entries: [Entry] = [], layers: [Layer] = []) {
         self.entries = entries
         self.layers = layers
@@ -50,14 +56,22 @@ public struct ParameterIndex: Sendable {
     }
 
     private func select(_ pattern: ParameterPattern) throws -> [Int] {
+        guard !entries.isEmpty else { throw ParameterPatternError.noParameters }
         if case .last(let count) = pattern.kind {
             guard count <= layers.count else {
                 throw ParameterPatternError.tooFewLayers(pattern: pattern.text, layers: layers.count)
             }
             return layers.suffix(count).flatMap(\.parameters)
         }
+        if case .head = pattern.kind {
+            guard !layers.isEmpty else { throw ParameterPatternError.tooFewLayers(pattern: pattern.text, layers: 0) }
+            return (heads.isEmpty ? [layers.count - 1] : heads).flatMap { layers[$0].parameters }
+        }
         let selected = entries.indices.filter { entries[$0].addresses.contains(where: pattern.matches) }
         guard !selected.isEmpty else {
+            if beside.contains(where: pattern.matches) {
+                throw ParameterPatternError.beside(pattern: pattern.text, reason: besideReason)
+            }
             throw ParameterPatternError.noMatch(
                 pattern: pattern.text, closest: closestNames(to: pattern.text), scopes: outermostScopes())
         }

@@ -5,13 +5,15 @@
 /// | `layer4.1.conv2` | the parameter or scope of that name, and everything below it |
 /// | `layer4.*.conv2` | `*` stands for any characters within one component |
 /// | `**.bn2` | `**` stands for any number of components, none included |
-/// | `head`, `last:N` | the last, the last N layers with parameters |
+/// | `head` | the layer that makes the logits, or those whose results add up to them |
+/// | `last:N` | the last N layers with parameters |
 /// | `all` | every parameter |
 ///
 /// A pattern equal to a name matches it even where the name contains `*`.
 public struct ParameterPattern: Sendable, Hashable {
     enum Kind: Sendable, Hashable {
         case all
+        case head
         case last(Int)
         case path([String])
     }
@@ -25,7 +27,7 @@ public struct ParameterPattern: Sendable, Hashable {
         self.text = text
         switch text {
         case "all": kind = .all
-        case "head": kind = .last(1)
+        case "head": kind = .head
         case _ where text.hasPrefix("last:"):
             guard let count = Int(text.dropFirst("last:".count)), count > 0 else {
                 throw ParameterPatternError.malformed(
@@ -63,7 +65,7 @@ public struct ParameterPattern: Sendable, Hashable {
     public func matches(_ name: String) -> Bool {
         switch kind {
         case .all: return true
-        case .last: return false
+        case .head, .last: return false
         case .path(let pattern):
             return name == text
                 || matchesPrefix(pattern[...], name.split(separator: ".", omittingEmptySubsequences: false)[...])
@@ -110,6 +112,10 @@ public enum ParameterPatternError: Error, Equatable {
     case malformed(pattern: String, reason: String)
     /// No parameter or scope has such a name. `closest` are the names most like it, `scopes` the model's outermost ones.
     case noMatch(pattern: String, closest: [String], scopes: [String])
+    /// A model without parameters.
+    case noParameters
+    /// The parameters are there and cannot be selected.
+    case beside(pattern: String, reason: String)
     /// `head` or `last:N` of a model with fewer layers.
     case tooFewLayers(pattern: String, layers: Int)
 }
@@ -125,6 +131,8 @@ extension ParameterPatternError: CustomStringConvertible {
                 ? "the outermost scopes are \(scopes.joined(separator: ", "))."
                 : "did you mean \(closest.map { "'\($0)'" }.joined(separator: " or "))?"
             return "no parameter matches '\(pattern)': \(hint) `finetune inspect MODEL` lists every name"
+        case .noParameters: return "the model has no parameters: there is nothing to train"
+        case .beside(let pattern, let reason): return "'\(pattern)' \(reason)"
         case .tooFewLayers(let pattern, let layers):
             return "'\(pattern)' needs more layers with parameters than the model has: \(layers)"
         }

@@ -15,6 +15,8 @@ extension Op {
         public let ratio: Double?
         /// The ratio's input since operator set 12, where it is 0.5 when absent.
         public static let ratioInput = 1
+        /// The flag's input since operator set 12: with it a file drops in inference too.
+        public static let trainingInput = 2
         let hasMask: Bool
         let isMaskBool: Bool
 

@@ -69,11 +69,15 @@ public enum Augmentation: String, Codable, Sendable, CaseIterable {
 public struct ModelCard: Sendable, Equatable {
     public static let classesKey = "finetune.classes"
     public static let preprocessingKey = "finetune.preprocessing"
+    public static let outputKey = "finetune.output"
 
     public var classes: [String]?
     public var preprocessing: Preprocessing?
+    /// The output, or another value, that classes are decided by, where it is not the first.
+    public var output: String?
 
-    public init(classes: [String]? = nil, preprocessing: Preprocessing? = nil) {
+    public init(classes: [String]? = nil, preprocessing: Preprocessing? = nil, output: String? = nil) {
+        self.output = output
         self.classes = classes
         self.preprocessing = preprocessing
     }
@@ -84,6 +88,7 @@ public struct ModelCard: Sendable, Equatable {
             metadata[key].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
         }
         classes = decode([String].self, ModelCard.classesKey)
+        output = metadata[ModelCard.outputKey]
         preprocessing = decode(Preprocessing.self, ModelCard.preprocessingKey)
     }
 
@@ -99,6 +104,7 @@ public struct ModelCard: Sendable, Equatable {
             result.append(
                 (ModelCard.preprocessingKey, String(decoding: try encoder.encode(preprocessing), as: UTF8.self)))
         }
+        if let output { result.append((ModelCard.outputKey, output)) }
         return result
     }
 }

@@ -34,8 +34,13 @@ struct PictureOptions: ParsableArguments {
             "imagenet, cifar10, none, or MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2.", valueName: "preset"))
     var normalize: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The output, or a value inside, that holds the scores; by default the first such output.", valueName: "name"))
+    var outputName: String?
+
     var overrides: LoadedModel.Overrides {
-        LoadedModel.Overrides(imageSize: imageSize, resize: resize, normalize: normalize)
+        LoadedModel.Overrides(imageSize: imageSize, resize: resize, normalize: normalize, outputName: outputName)
     }
 }
 

@@ -29,6 +29,7 @@ extension ImportedModel {
         var edits = ModelEdits(
             metadata: Dictionary(metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { _, b in b }))
         edits.shapes = changedShapes
+        edits.inferenceNodes = trainingNodes
         for (node, axis) in module.classAxes { try setClasses(node, axis, in: &edits) }
         for (value, tensor) in module.state() {
             let name = module.graph.values[value].name

@@ -12,6 +12,9 @@ public struct ModelEdits: Sendable {
     public var newInitializers: [NewInitializer] = []
     /// Node inputs that are to read another value.
     public var rewiredInputs: [NodeInput: String] = [:]
+    /// Batch norms and dropouts, by position in the file's graph, that are to be as in inference: without `training_mode`, norms
+    /// with one output.
+    public var inferenceNodes: Set<Int> = []
     /// New shapes of graph inputs, outputs and value_info by name.
     public var shapes: [String: [TypeProto.Dimension]] = [:]
     /// Entries of `metadata_props`: new keys are added, sorted, and those that exist get the new value in place.
@@ -54,7 +57,7 @@ public struct ModelEdits: Sendable {
     }
 
     var isEmpty: Bool {
-        tensors.isEmpty && newInitializers.isEmpty && rewiredInputs.isEmpty && shapes.isEmpty && metadata.isEmpty
+        tensors.isEmpty && newInitializers.isEmpty && rewiredInputs.isEmpty && inferenceNodes.isEmpty && shapes.isEmpty && metadata.isEmpty
     }
 }
 

@@ -107,8 +107,10 @@ struct ModelPatch {
     mutating func commit(_ edits: ModelEdits) throws {
         try editTensors()
         let shapes = reshaped.mapValues { $0.map { .value(Int64($0)) } }.merging(edits.shapes) { _, given in given }
-        if !shapes.isEmpty || !edits.rewiredInputs.isEmpty || !removedNodes.isEmpty || !addedInitializers.isEmpty {
-            try editGraph(shapes: shapes, rewired: edits.rewiredInputs)
+        if !shapes.isEmpty || !edits.rewiredInputs.isEmpty || !edits.inferenceNodes.isEmpty || !removedNodes.isEmpty
+            || !addedInitializers.isEmpty
+        {
+            try editGraph(shapes: shapes, rewired: edits.rewiredInputs, inference: edits.inferenceNodes)
         }
         try setMetadata(edits.metadata)
     }
@@ -151,12 +153,13 @@ struct ModelPatch {
     // MARK: - The graph
 
     private mutating func editGraph(
-        shapes: [String: [TypeProto.Dimension]], rewired: [ModelEdits.NodeInput: String]
+        shapes: [String: [TypeProto.Dimension]], rewired: [ModelEdits.NodeInput: String], inference: Set<Int>
     ) throws {
         let removed = removedNodes
         let added = addedInitializers
         let needsInputs = file.model.irVersion < 4
         let nodeCount = graph.nodes.count
+        let norms = inference.filter { graph.nodes[$0].opType == "BatchNormalization" }
         for input in rewired.keys {
             guard graph.nodes.indices.contains(input.node), graph.nodes[input.node].inputs.indices.contains(input.input)
             else { throw fail("there is no input \(input.input) of node \(input.node) to rewire") }
@@ -176,6 +179,11 @@ struct ModelPatch {
                             with: .encoded(WireEncoder { $0.text(FieldNumber.Node.input, name) }.bytes))
                     }
                 }
+                for index in inference {
+                    try graph.edit(at: nodes[index], in: bytes) {
+                        try ModelPatch.setInference(&$0, isNorm: norms.contains(index), bytes)
+                    }
+                }
                 for index in removed { graph.remove(at: nodes[index]) }
                 try ModelPatch.setShapes(shapes, in: &graph, bytes: bytes)
                 for initializer in added {
@@ -183,6 +191,24 @@ struct ModelPatch {
                     if needsInputs { graph.append(.encoded(ModelPatch.graphInput(initializer))) }
                 }
             }
+        }
+    }
+
+    /// Takes a batch norm's or a dropout's training mode away: an attribute with further outputs, or the third input.
+    private static func setInference(
+        _ node: inout WireMessage, isNorm: Bool, _ bytes: UnsafeRawBufferPointer
+    ) throws {
+        let field = FieldNumber.Node.self
+        guard isNorm else {
+            for position in node.positions(of: field.input).dropFirst(2) { node.remove(at: position) }
+            return
+        }
+        for position in node.positions(of: field.output).dropFirst() { node.remove(at: position) }
+        for position in node.positions(of: field.attribute) {
+            guard case .original(let part) = node.parts[position] else { continue }
+            let attribute = try WireMessage(bytes, part.value)
+            let name = attribute.positions(of: FieldNumber.Attribute.name).first
+            if let name, attribute.text(at: name, in: bytes) == "training_mode" { node.remove(at: position) }
         }
     }
 

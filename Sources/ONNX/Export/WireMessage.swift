@@ -195,6 +195,11 @@ enum FieldNumber {
     }
     enum Node {
         static let input: UInt32 = 1
+        static let output: UInt32 = 2
+        static let attribute: UInt32 = 5
+    }
+    enum Attribute {
+        static let name: UInt32 = 1
     }
     enum Tensor {
         static let dims: UInt32 = 1

@@ -11,23 +11,39 @@ public final class ImportedModel {
     /// Shapes in the file that a replaced head makes others.
     private(set) var changedShapes: [String: [TypeProto.Dimension]] = [:]
 
+    /// Nodes of the file that were in training mode, batch norms and dropouts: here and in what is written, they are as in
+    /// inference.
+    public let nodesInTrainingMode: [String]
+    /// Their places in the file's graph.
+    let trainingNodes: Set<Int>
+
     /// Reads the file at `path`.
     ///
+    /// - `output`: the output, or another value, that classes are decided by; see `Graph.logitsValue`.
     /// - `imageSize`: pixels (height, width), for another size than the file's or where the file leaves it open.
     /// - Throws: `ONNXError` or `GraphError`, naming the file, the node and what was expected.
     public convenience init(
-        path: String, limits: LoadLimits = .default, imageSize: (height: Int, width: Int)? = nil
+        path: String, limits: LoadLimits = .default, imageSize: (height: Int, width: Int)? = nil,
+        output: String? = nil
     ) throws {
-        try self.init(file: try ModelFile.read(path, limits: limits), imageSize: imageSize)
+        try self.init(file: try ModelFile.read(path, limits: limits), imageSize: imageSize, output: output)
     }
 
     /// Brings up a file that was read before. Throws `GraphError`.
-    public init(file: ModelFile, imageSize: (height: Int, width: Int)? = nil) throws {
+    public init(file: ModelFile, imageSize: (height: Int, width: Int)? = nil, output: String? = nil) throws {
         self.file = file
-        var graph = try file.graph()
+        var (graph, changed) = try file.graph().inInferenceForm()
+        nodesInTrainingMode = changed.map { graph.nodes[$0].label }
+        trainingNodes = Set(changed.compactMap { graph.nodes[$0].position })
+        guard trainingNodes.count == changed.count else {
+            throw GraphError(
+                nodesInTrainingMode[0],
+                "is in training mode inside of a function; export the model in evaluation mode (model.eval())")
+        }
         // A batch that cannot be opened shows when the graph is run with another one, with the node that stops it.
-        if let open = try? graph.withOpenBatch(imageSize: imageSize) { graph = open }
-        module = try GraphModule(graph)
+        let size = imageSize ?? graph.assumedImageSize
+        if let open = try? graph.withOpenBatch(imageSize: size) { graph = open }
+        module = try GraphModule(graph, output: output, imageSize: size)
     }
 
     /// Lets go of the file's pages in memory; those that are read again come back from the file. For after a first step:
@@ -35,9 +51,7 @@ public final class ImportedModel {
     public func releasePages() { file.bytes.releasePages(of: 0..<file.bytes.count) }
 
     /// Metadata entries of the file.
-    public var metadata: [String: String] {
-        Dictionary(file.model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
-    }
+    public var metadata: [String: String] { file.metadata }
 
     /// Replaces the last linear layer; see `GraphModule.replaceHead`.
     @discardableResult
@@ -51,5 +65,12 @@ public final class ImportedModel {
         changedShapes = try file.model.graph.changedShapes(from: stated, to: module.graph, imageSize: imageSize)
         newClassCount = classes
         return result
+    }
+}
+
+extension ModelFile {
+    /// Entries of `metadata_props`.
+    public var metadata: [String: String] {
+        Dictionary(model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
     }
 }

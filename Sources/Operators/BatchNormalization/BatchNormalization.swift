@@ -39,6 +39,19 @@ extension Op {
             outputCount = max(1, node.outputCount)
         }
 
+        /// The same norm with its running statistics, and no further outputs.
+        public var inferenceForm: Self {
+            Self(epsilon: epsilon, momentum: momentum, isSpatial: isSpatial)
+        }
+
+        private init(epsilon: Double, momentum: Double, isSpatial: Bool) {
+            self.epsilon = epsilon
+            self.momentum = momentum
+            self.isSpatial = isSpatial
+            isTraining = false
+            outputCount = 1
+        }
+
         /// x's shape as `[N, C, ...]`, where C counts the statistics.
         private func layout(_ shape: [Int]) throws -> [Int] {
             guard !shape.isEmpty else { throw failure("expected x [N, C, ...], got a scalar") }

@@ -77,7 +77,7 @@ extension BatchOperands {
             }
             let outer = x.shape[..<axis].reduce(1, *), inner = x.shape[(axis + 1)...].reduce(each, *)
             let moved = PictureAxis(
-                outer: outer, inner: inner, shape: outputs[0], pictures: pictures, preferred: axis)
+                outer: outer, inner: inner, shape: outputs[0], pictures: pictures, preferred: preferredAxis ?? axis)
             return moved.map { .images($0) } ?? .mixed
         case (nil, let found?):
             return x.relation == .constant ? .images(found.moved(to: found.axis + axis)) : .mixed

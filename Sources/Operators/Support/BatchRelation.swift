@@ -115,6 +115,9 @@ public struct BatchOperands {
     public let outputs: [[Int]]
     /// The same shapes at another batch size, where there is one.
     public let elsewhere: (pictures: Int, outputs: [[Int]])?
+    /// Which axis a result's pictures are taken to lie on where its shape leaves several, as with one picture; by default the
+    /// operand's.
+    public var preferredAxis: Int?
 
     public init(
         pictures: Int, inputs: [Operand?], outputs: [[Int]], elsewhere: (pictures: Int, outputs: [[Int]])? = nil
@@ -204,7 +207,7 @@ public struct BatchOperands {
         guard let x = operand(0), let found = x.relation.pictures, !inputs.dropFirst().contains(where: isPictures),
             let moved = PictureAxis(
                 outer: found.outer(x.shape), inner: found.inner(x.shape), shape: outputs[output], pictures: pictures,
-                preferred: found.axis)
+                preferred: preferredAxis ?? found.axis)
         else { return .mixed }
         return .images(moved)
     }

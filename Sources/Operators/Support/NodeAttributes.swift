@@ -43,6 +43,13 @@ public struct NodeAttributes: Sendable {
         self.values = values
     }
 
+    /// The same node without an attribute, and with so many outputs.
+    public func without(_ name: String, outputCount: Int) -> NodeAttributes {
+        NodeAttributes(
+            opType: opType, opset: opset, inputCount: inputCount, outputCount: outputCount,
+            values.filter { $0.key != name })
+    }
+
     public func has(_ name: String) -> Bool { values[name] != nil }
 
     public func int(_ name: String) throws -> Int? {

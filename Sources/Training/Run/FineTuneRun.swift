@@ -37,7 +37,8 @@ public final class FineTuneRun {
         loaded = try LoadedModel(
             path: settings.model,
             overrides: LoadedModel.Overrides(
-                imageSize: settings.imageSize, resize: settings.resize, normalize: settings.normalize))
+                imageSize: settings.imageSize, resize: settings.resize, normalize: settings.normalize,
+                outputName: settings.outputName))
         data = try FineTuneRun.readData(settings)
         var notes = loaded.notes
         if let ignored = data.train.ignoredSummary { notes.append(ignored) }
@@ -150,7 +151,7 @@ extension FineTuneRun {
     func metadata(_ best: Trainer.Best) throws -> [(key: String, value: String)] {
         var preprocessing = loaded.preprocessing
         preprocessing.augment = augmentation
-        return try ModelCard(classes: data.classes, preprocessing: preprocessing).metadata() + [
+        return try ModelCard(classes: data.classes, preprocessing: preprocessing, output: loaded.outputName).metadata() + [
             ("finetune.base_sha256", loaded.imported.file.bytes.sha256()),
             ("finetune.unfrozen", trainable(inEpoch: best.epoch).names.joined(separator: ",")),
             ("finetune.epoch", "\(best.epoch)"), ("finetune.val_accuracy", "\(best.accuracy)"),

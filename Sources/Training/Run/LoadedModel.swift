@@ -13,6 +13,8 @@ public struct LoadedModel {
     public let classes: [String]?
     /// Number of logits.
     public let classCount: Int
+    /// The output, or another value, that classes are decided by; nil for the first that holds scores.
+    public let outputName: String?
     /// What a user should be told: a size that was assumed, a batch size that was overridden.
     public let notes: [String]
 
@@ -21,10 +23,15 @@ public struct LoadedModel {
         public var imageSize: Int?
         public var resize: Int?
         public var normalize: String?
-        public init(imageSize: Int? = nil, resize: Int? = nil, normalize: String? = nil) {
+        /// The output, or another value, that classes are decided by.
+        public var outputName: String?
+        public init(
+            imageSize: Int? = nil, resize: Int? = nil, normalize: String? = nil, outputName: String? = nil
+        ) {
             self.imageSize = imageSize
             self.resize = resize
             self.normalize = normalize
+            self.outputName = outputName
         }
     }
 
@@ -44,17 +51,16 @@ public struct LoadedModel {
         if let size = overrides.imageSize, let height = try? PictureInput(graph).height, height != size {
             return "; the file fixes pictures of \(height) pixels: leave --image-size away"
         }
-        guard let batch = graph.fixedBatch else { return "" }
-        return "; the file fixes a batch of \(batch), on which its nodes may depend: export it with an open one "
-            + "(dynamic_shapes or dynamic_axes of torch.onnx.export)"
+        return ""
     }
 
     private init(_ file: ModelFile, _ overrides: Overrides) throws {
         try SettingRange.check(overrides.imageSize, SettingRange.pixels, "--image-size")
         try SettingRange.check(overrides.resize, SettingRange.pixels, "--resize")
         let size = overrides.imageSize
-        imported = try ImportedModel(file: file, imageSize: size.map { ($0, $0) })
-        let card = ModelCard(metadata: imported.metadata)
+        let card = ModelCard(metadata: file.metadata)
+        outputName = overrides.outputName ?? card.output
+        imported = try ImportedModel(file: file, imageSize: size.map { ($0, $0) }, output: outputName)
         let graph = imported.module.graph
         guard graph.inputs.count == 1 else {
             let names = graph.inputs.map { graph.values[$0].name }.joined(separator: ", ")
@@ -72,7 +78,7 @@ public struct LoadedModel {
             let standard = LoadedModel.standardSide
             notes.append("the model leaves the picture size open: \(standard) pixels assumed (--image-size changes it)")
         }
-        if let batch = graph.fixedBatch { notes.append("the file fixes a batch of \(batch): overridden") }
+        notes += LoadedModel.notes(on: imported, side ?? LoadedModel.standardSide)
         let normalization = try LoadedModel.normalization(overrides, known, input)
         preprocessing = Preprocessing(
             channels: input.channels, imageSize: side ?? LoadedModel.standardSide,
@@ -84,6 +90,27 @@ public struct LoadedModel {
         classes = card.classes.flatMap { [classCount] in $0.count == classCount ? $0 : nil }
         self.notes = notes
         try checkWeights(of: file)
+    }
+
+    /// What is done otherwise than the file says.
+    private static func notes(on imported: ImportedModel, _ side: Int) -> [String] {
+        let module = imported.module
+        var notes: [String] = []
+        if let first = imported.nodesInTrainingMode.first {
+            let count = imported.nodesInTrainingMode.count
+            notes.append(
+                "\(count) layer\(count == 1 ? "" : "s") of the file (\(first)\(count == 1 ? "" : ", ...")) in training mode: used, and "
+                    + "written, as in inference, with running statistics")
+        }
+        if let batch = module.graph.fixedBatch {
+            let isClosed = (try? module.batchRelations(imageSize: (side, side)))?.closedBatch != nil
+            let how = batch == 1 ? "one picture at a time" : "\(batch) pictures at a time"
+            notes.append(
+                isClosed
+                    ? "the file fixes a batch of \(batch), which its nodes depend on: \(how)"
+                    : "the file fixes a batch of \(batch): overridden")
+        }
+        return notes
     }
 
     /// Pixels of a picture's side where nothing says otherwise.

@@ -38,6 +38,8 @@ public struct RunSettings: Codable, Sendable, Equatable {
     public var resize: Int?
     /// A preset or `mean/std` numbers.
     public var normalize: String?
+    /// The output, or another value, that classes are decided by; nil for the first that holds scores.
+    public var outputName: String?
     /// A different number of classes is an error instead of a new head.
     public var keepHead = false
     public var labelSmoothing = 0.0
@@ -77,6 +79,7 @@ public struct RunSettings: Codable, Sendable, Equatable {
         case valFraction = "val-fraction"
         case imageSize = "image-size"
         case resize, normalize
+        case outputName = "output-name"
         case keepHead = "keep-head"
         case labelSmoothing = "label-smoothing"
         case clipNorm = "clip-norm"
@@ -114,6 +117,7 @@ extension RunSettings {
         try take(&imageSize, .imageSize)
         try take(&resize, .resize)
         try take(&normalize, .normalize)
+        try take(&outputName, .outputName)
         try take(&keepHead, .keepHead)
         try take(&labelSmoothing, .labelSmoothing)
         try take(&clipNorm, .clipNorm)
