@@ -52,7 +52,7 @@ private struct BatchOpening {
         self.batch = batch
         infos = try graph.infer(graph.inputInfos(batch: batch, imageSize: imageSize))
         isConstant = Set(graph.constants.keys)
-        if let input = graph.inputs.first { candidates[input] = [PictureAxis()] }
+        if let input = graph.inputs.first, infos[input]?.shape.first == batch { candidates[input] = [PictureAxis()] }
         for node in graph.nodes { relate(node) }
     }
 
@@ -106,7 +106,10 @@ private struct BatchOpening {
         let shapes = node.outputs.map { id in id.flatMap { infos[$0]?.shape } ?? [] }
         var asked = BatchOperands(pictures: batch, inputs: operands, outputs: shapes)
         asked.preferredAxis = preferred
-        return node.op.relation(asked, output: output).pictures
+        guard let axis = node.op.relation(asked, output: output).pictures, shapes[output].indices.contains(axis.axis),
+            shapes[output][axis.axis] == axis.size(batch)
+        else { return nil }
+        return axis
     }
 
     // MARK: - Decision

@@ -32,7 +32,9 @@ public struct BatchRelations: Sendable {
         shapes = infos[0].map { $0?.shape }
         relation = [BatchRelation](repeating: .mixed, count: graph.values.count)
         for id in graph.constants.keys { relation[id] = .constant }
-        if let input = graph.inputs.first { relation[input] = .images(PictureAxis()) }
+        if let input = graph.inputs.first, shapes[input]?.first == pictures {
+            relation[input] = .images(PictureAxis())
+        }
         // Beside the pictures, inputs are nothing that can be taken apart.
         for node in graph.nodes { relate(node, graph, sizes, infos) }
         if closedBatch == nil { checkOnePicture(graph) }
@@ -49,7 +51,7 @@ public struct BatchRelations: Sendable {
         let batches = sizes.indices.map { operands(node, sizes, infos, $0) }
         for (position, id) in node.outputs.enumerated() {
             guard let id else { continue }
-            let found = batches.map { $0.map { node.op.relation($0, output: position) } ?? .mixed }
+            let found = batches.map { $0.map { BatchRelations.ask(node.op, $0, position) } ?? .mixed }
             relation[id] = found.dropFirst().reduce(found[0], BatchRelations.joined)
         }
         let isSettled = isFree || reads.allSatisfy { isFromSizes($0, graph) }
@@ -61,6 +63,14 @@ public struct BatchRelations: Sendable {
             known[id] = first
             relation[id] = .constant
         }
+    }
+
+    /// What the rule says, if it fits the result's shape.
+    private static func ask(_ op: any Operator, _ batch: BatchOperands, _ output: Int) -> BatchRelation {
+        let relation = op.relation(batch, output: output)
+        guard let axis = relation.pictures else { return relation }
+        let shape = batch.outputs[output]
+        return shape.indices.contains(axis.axis) && shape[axis.axis] == axis.size(batch.pictures) ? relation : .mixed
     }
 
     /// True for what sizes decide, and constants that are not weights.

@@ -185,7 +185,7 @@ private struct LayerFinder {
             guard isPlain, operands.count == 1 else { return false }
             current = operands[0]
         }
-        return graph.inputs.contains(current)
+        return graph.inputs.contains(current) && graph.values[current].declared?.dimensions.count == 4
     }
 
     private static let arithmetic: Set<String> = ["Add", "Sub", "Mul", "Div", "Clip", "Concat", "Slice"]

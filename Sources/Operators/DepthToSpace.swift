@@ -51,7 +51,7 @@ extension Op {
         }
 
         public static func samples() throws -> [OperatorSample] {
-            let x = OperatorSample.values([1, 8, 2, 3])
+            let x = OperatorSample.values([2, 4, 2, 3])
             return [
                 OperatorSample("DCR", Op.DepthToSpace(blockSize: 2), [x], differentiable: [0]),
                 OperatorSample("CRD", Op.DepthToSpace(blockSize: 2, columnRowDepth: true), [x], differentiable: [0]),

@@ -37,6 +37,7 @@ extension Op {
             return [
                 OperatorSample("axis 0", Op.GatherElements(), [x, indices], differentiable: [0]),
                 OperatorSample("last axis", Op.GatherElements(axis: -1), [x, indices], differentiable: [0]),
+                OperatorSample("rows", Op.GatherElements(axis: 1), [x.rows(0..<2), indices], differentiable: [0]),
             ]
         }
     }

@@ -95,6 +95,8 @@ extension Op {
                 OperatorSample("axis 0", Op.ScatterElements(), [x, indices, updates], differentiable: [0, 2]),
                 OperatorSample(
                     "last axis", Op.ScatterElements(axis: -1), [x, indices, updates], differentiable: [0, 2]),
+                OperatorSample(
+                    "rows", Op.ScatterElements(axis: 1), [x.rows(0..<2), indices, updates], differentiable: [0, 2]),
             ]
                 + Reduction.allCases.dropFirst().map {
                     OperatorSample(

@@ -41,7 +41,7 @@ extension Op {
         public static func samples() throws -> [OperatorSample] {
             [
                 OperatorSample(
-                    "blocks", Op.SpaceToDepth(blockSize: 2), [OperatorSample.values([1, 2, 4, 2])], differentiable: [0])
+                    "blocks", Op.SpaceToDepth(blockSize: 2), [OperatorSample.values([2, 1, 4, 2])], differentiable: [0])
             ]
         }
     }

@@ -15,8 +15,27 @@ import Testing
         return known
     }
 
-    private func plan(_ graph: Graph, _ results: [ValueID]) -> InferencePlan {
-        InferencePlan(graph, nodes: Array(graph.nodes.indices), constants: graph.constants, results: results)
+    private func plan(_ graph: Graph, _ results: [ValueID]) -> PlanOfTest { PlanOfTest(graph, results) }
+
+    /// One plan for pictures of the shape that it is first run with.
+    private final class PlanOfTest {
+        private var graph: Graph
+        private let results: [ValueID]
+        private var plan: InferencePlan?
+
+        init(_ graph: Graph, _ results: [ValueID]) { (self.graph, self.results) = (graph, results) }
+
+        func run(_ inputs: [ValueID: NDArray], alone: Bool = false) throws -> [NDArray] {
+            let input = graph.inputs[0], picture = (inputs[input]?.shape ?? []).dropFirst()
+            graph.values[input].declared = .init(.float32, [.symbolic("N")] + picture.map { .fixed($0) })
+            let plan =
+                plan
+                ?? InferencePlan(
+                    graph, nodes: Array(graph.nodes.indices), constants: graph.constants, results: results,
+                    relations: try? BatchRelations(graph))
+            self.plan = plan
+            return try plan.run(inputs, alone: alone)
+        }
     }
 
     @Test(arguments: [[16, 32], [24, 40, 72]], [33, 64])

@@ -79,7 +79,9 @@ private struct Network {
         let constants = try module.graph.computeConstants(cut.constant, from: module.currentConstants())
         var random = RandomSource(seed: 9)
         let pictures = try NDArray.randomNormal([3, 3, 62, 58], from: &random)
-        let plan = InferencePlan(module.graph, nodes: cut.prefix, constants: constants, results: cut.boundary)
+        let plan = InferencePlan(
+            module.graph, nodes: cut.prefix, constants: constants, results: cut.boundary,
+            relations: try? BatchRelations(module.graph, imageSize: (62, 58)))
         let features = try plan.run([module.graph.inputs[0]: pictures])
         return (
             module, cut.suffix, Dictionary(uniqueKeysWithValues: zip(cut.boundary, features.map { Tensor($0) })),

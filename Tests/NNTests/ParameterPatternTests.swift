@@ -76,7 +76,7 @@ private let index = ParameterIndex(
         #expect(throws: ParameterPatternError.tooFewLayers(pattern: "last:5", layers: 4)) {
             try index.select(["last:5"])
         }
-        #expect(throws: ParameterPatternError.tooFewLayers(pattern: "head", layers: 0)) {
+        #expect(throws: ParameterPatternError.noParameters) {
             try ParameterIndex().select(["head"])
         }
     }

@@ -172,13 +172,13 @@ public struct BatchOperands {
             guard found ?? moved == moved else { return .mixed }
             found = moved
         }
-        guard let found, !touching.contains(found.axis), shape[found.axis] == found.size(pictures) else {
+        guard let found, shape.indices.contains(found.axis), !touching.contains(found.axis), shape[found.axis] == found.size(pictures) else {
             return .mixed
         }
         for case let operand? in inputs where operand.relation.pictures == nil {
             let axis = found.axis - (shape.count - operand.shape.count)
             if axis < 0, operand.relation == .constant { continue }
-            guard axis >= 0, isUniform(operand, along: found.moved(to: axis)) else { return .mixed }
+            guard operand.shape.indices.contains(axis), isUniform(operand, along: found.moved(to: axis)) else { return .mixed }
         }
         return .images(found)
     }
@@ -229,7 +229,9 @@ public struct BatchOperands {
         let shape = outputs[output]
         if let x = operand(0), let found = x.relation.pictures {
             let axis = found.axis + shape.count - x.shape.count
-            guard !inputs.dropFirst().contains(where: isPictures), shape[axis] == x.shape[found.axis] else {
+            guard !inputs.dropFirst().contains(where: isPictures), shape.indices.contains(axis),
+                shape[axis] == x.shape[found.axis]
+            else {
                 return .mixed
             }
             return .images(found.moved(to: axis))
