@@ -152,7 +152,8 @@ private struct BatchOpening {
     private func rewrite(
         _ node: inout Graph.Node, _ decided: [ValueID: PictureAxis], _ result: inout Graph, _ before: inout [Graph.Node]
     ) {
-        guard case let output?? = node.outputs.first, let axis = decided[output], let shape = infos[output]?.shape else {
+        guard case let output?? = node.outputs.first, let axis = decided[output], let shape = infos[output]?.shape
+        else {
             return
         }
         switch node.opType {

@@ -213,7 +213,8 @@ private struct LayerFinder {
         else { return nil }
         for (input, value) in node.inputs.enumerated() {
             guard let value, let found = slot("", value, node: index, input: input),
-                !graph.constantNodeValues.contains(found.root), let array = graph.constants[found.root], array.count > 1,
+                !graph.constantNodeValues.contains(found.root), let array = graph.constants[found.root],
+                array.count > 1,
                 !isMask(array), node.opType != "Concat" || array.doubles().contains(where: { $0 != 0 })
             else { continue }
             return found

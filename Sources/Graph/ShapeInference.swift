@@ -24,7 +24,9 @@ extension Graph {
         for (id, array) in constants { infos[id] = ValueInfo(array) }
         for (id, info) in given {
             guard Graph.isReasonable(info.shape) else {
-                return (infos, GraphError("input '\(values[id].name)'", "has the shape \(info.shape), which is too large"))
+                return (
+                    infos, GraphError("input '\(values[id].name)'", "has the shape \(info.shape), which is too large")
+                )
             }
             infos[id] = info
         }

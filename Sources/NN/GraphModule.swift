@@ -65,7 +65,8 @@ public final class GraphModule: Module {
         var index = ParameterIndex()
         index.heads = headLayers()
         index.beside = besideLogits
-        index.besideReason = "does not lead to the logits '\(graph.values[logits].name)'; --output-name takes another output"
+        index.besideReason =
+            "does not lead to the logits '\(graph.values[logits].name)'; --output-name takes another output"
         for (layer, entry) in zip(layers, layerModules) {
             var positions: [Int] = []
             for (name, parameter) in entry.module.namedParameters() {

@@ -60,7 +60,8 @@ extension Op {
         public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
             guard batch.hasPictures else { return .counted }
             guard let x = batch.operand(0), let found = x.relation.pictures,
-                let (before, after, _) = try? padding(x.shape.count, batch.inputs.map { $0?.value }), before[found.axis] == 0,
+                let (before, after, _) = try? padding(x.shape.count, batch.inputs.map { $0?.value }),
+                before[found.axis] == 0,
                 after[found.axis] == 0
             else { return .mixed }
             return batch.along()

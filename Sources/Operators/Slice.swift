@@ -35,7 +35,9 @@ extension Op {
         public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
             guard batch.hasPictures else { return .counted }
             let given = batch.inputs.map { $0?.value }
-            guard let bounds = try? bounds(given), let x = batch.operand(0), let found = x.relation.pictures else { return .mixed }
+            guard let bounds = try? bounds(given), let x = batch.operand(0), let found = x.relation.pictures else {
+                return .mixed
+            }
             // Along the pictures nothing may be left out or turned round.
             let rank = x.shape.count
             let isWhole = zip(bounds.axes, bounds.steps).allSatisfy { axis, step in

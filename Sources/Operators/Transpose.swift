@@ -23,7 +23,8 @@ extension Op {
 
         public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
             guard batch.hasPictures else { return .counted }
-            guard let x = batch.operand(0), let found = x.relation.pictures, let order = try? resolved(rank: x.shape.count),
+            guard let x = batch.operand(0), let found = x.relation.pictures,
+                let order = try? resolved(rank: x.shape.count),
                 let axis = order.firstIndex(of: found.axis)
             else { return .mixed }
             return .images(found.moved(to: axis))

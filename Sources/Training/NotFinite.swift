@@ -54,7 +54,8 @@ extension CutModel {
     private func firstNotFiniteNode(_ features: [NDArray], _ broken: [String]) -> String? {
         let count = features.first?.shape[0] ?? 0
         // Where the graph takes one batch size only, those of its first batch.
-        let shown = relations.closedBatch.map { size in features.map { $0.filled(to: size).rows(0..<size) } } ?? features
+        let shown =
+            relations.closedBatch.map { size in features.map { $0.filled(to: size).rows(0..<size) } } ?? features
         guard var known = try? boundaryValues(shown),
             let constants = try? constants(for: relations.closedBatch ?? count)
         else { return nil }

@@ -79,14 +79,17 @@ struct RandomGraph {
             let windows = reshape(moved, [integers([-1, s * s / 4, c])])
             let made = attention(windows, c)
             let back = reshape(made, [integers([-1, 2, 2, s / 2, s / 2, c])])
-            maps.append((reshape(add(Op.Transpose(permutation: [0, 5, 1, 3, 2, 4]), [back]), [integers([-1, c, s, s])]), c, s))
+            maps.append(
+                (reshape(add(Op.Transpose(permutation: [0, 5, 1, 3, 2, 4]), [back]), [integers([-1, c, s, s])]), c, s))
         case 3:
             // Sequence-first tokens, joined with the places for a linear layer.
-            let tokens = add(Op.Transpose(permutation: [2, 0, 1]), [reshape(x, [batchSize(of: x), integers([c, s * s])])])
+            let tokens = add(
+                Op.Transpose(permutation: [2, 0, 1]), [reshape(x, [batchSize(of: x), integers([c, s * s])])])
             let joined = reshape(tokens, [integers([-1, c])])
             let made = add(Op.Gemm(transB: true), [joined, weight([c, c]), weight([c])])
             let apart = reshape(made, [integers([s * s]), batchSize(of: x), integers([c])])
-            maps.append((reshape(add(Op.Transpose(permutation: [1, 2, 0]), [apart]), [integers([-1, c, s, s])]), c, s))
+            maps.append(
+                (reshape(add(Op.Transpose(permutation: [1, 2, 0]), [apart]), [integers([-1, c, s, s])]), c, s))
         case 4:
             // A class token in front, taken off again after a norm.
             let tokens = add(Op.Transpose(permutation: [0, 2, 1]), [reshape(x, [integers([0, c, -1])])])

@@ -114,18 +114,44 @@ import Testing
             try ImportedModel(path: CutModelFile.fixture(name)).module.namedParameters().map(\.name)
         }
         let groups = try names("groups-ts")
-        #expect(groups == ["conv.weight", "conv.bias", "norm.weight", "norm_1.weight", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"])
+        #expect(
+            groups == [
+                "conv.weight", "conv.bias", "norm.weight", "norm_1.weight", "conv2.weight", "conv2.bias", "fc.weight",
+                "fc.bias",
+            ])
         let tokens = try names("tokens-dynamo")
         #expect(tokens.contains { $0.contains("token") } && tokens.contains { $0.contains("positions") })
-        let table = try #require(
-            try ImportedModel(path: CutModelFile.fixture("windows-dynamo")).module.namedParameters().first {
-                $0.name.contains("table")
-            })
-        #expect(table.parameter.shape == [7, 1])
+    }
+
+    /// A table of positions that is read at constant places trains as the table, masks not at all.
+    @Test func tablesTrainAsTables() throws {
+        var graph = Graph()
+        func add(_ op: any Operator, _ inputs: [ValueID]) -> ValueID {
+            let id = graph.addValue("v\(graph.values.count)")
+            graph.nodes.append(Graph.Node(name: "n\(id)", op: op, inputs: inputs, outputs: [id]))
+            return id
+        }
+        func constant(_ name: String, _ array: NDArray) -> ValueID {
+            let id = graph.addValue(name)
+            graph.constants[id] = array
+            return id
+        }
+        let x = graph.addValue("x", declared: .init(.float32, [.symbolic("N"), .fixed(2), .fixed(2)]))
+        graph.inputs = [x]
+        let table = constant("attention.table", NDArray([1, 2, 3] as [Float]))
+        let places = constant("places", NDArray([0, 1, 1, 2], shape: [2, 2]))
+        let biased = add(Op.Add(), [x, add(Op.Gather(), [table, places])])
+        let mask = constant("attention.mask", NDArray([0, -100, 0, 0] as [Float], shape: [2, 2]))
+        graph.outputs = [add(Op.Add(), [biased, mask])]
+        let layers = graph.layers()
+        #expect(layers.count == 1 && layers[0].parameters.map(\.root) == [table])
     }
 
     @Test func fixedBatchesAreOpened() throws {
-        for name in ["tokens-batch-of-one-ts", "tokens-batch-of-one-dynamo", "windows-batch-of-one-ts", "groups-batch-of-one-dynamo"] {
+        for name in [
+            "tokens-batch-of-one-ts", "tokens-batch-of-one-dynamo", "windows-batch-of-one-ts",
+            "groups-batch-of-one-dynamo",
+        ] {
             let module = try ImportedModel(path: CutModelFile.fixture(name)).module
             #expect(try module.batchRelations().closedBatch == nil, "\(name)")
         }

@@ -36,7 +36,8 @@ struct PictureOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The output, or a value inside, that holds the scores; by default the first such output.", valueName: "name"))
+            "The output, or a value inside, that holds the scores; by default the first such output.", valueName: "name"
+        ))
     var outputName: String?
 
     var overrides: LoadedModel.Overrides {

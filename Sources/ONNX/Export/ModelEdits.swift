@@ -57,7 +57,8 @@ public struct ModelEdits: Sendable {
     }
 
     var isEmpty: Bool {
-        tensors.isEmpty && newInitializers.isEmpty && rewiredInputs.isEmpty && inferenceNodes.isEmpty && shapes.isEmpty && metadata.isEmpty
+        tensors.isEmpty && newInitializers.isEmpty && rewiredInputs.isEmpty && inferenceNodes.isEmpty && shapes.isEmpty
+            && metadata.isEmpty
     }
 }
 

@@ -172,13 +172,17 @@ public struct BatchOperands {
             guard found ?? moved == moved else { return .mixed }
             found = moved
         }
-        guard let found, shape.indices.contains(found.axis), !touching.contains(found.axis), shape[found.axis] == found.size(pictures) else {
+        guard let found, shape.indices.contains(found.axis), !touching.contains(found.axis),
+            shape[found.axis] == found.size(pictures)
+        else {
             return .mixed
         }
         for case let operand? in inputs where operand.relation.pictures == nil {
             let axis = found.axis - (shape.count - operand.shape.count)
             if axis < 0, operand.relation == .constant { continue }
-            guard operand.shape.indices.contains(axis), isUniform(operand, along: found.moved(to: axis)) else { return .mixed }
+            guard operand.shape.indices.contains(axis), isUniform(operand, along: found.moved(to: axis)) else {
+                return .mixed
+            }
         }
         return .images(found)
     }

@@ -151,10 +151,11 @@ extension FineTuneRun {
     func metadata(_ best: Trainer.Best) throws -> [(key: String, value: String)] {
         var preprocessing = loaded.preprocessing
         preprocessing.augment = augmentation
-        return try ModelCard(classes: data.classes, preprocessing: preprocessing, output: loaded.outputName).metadata() + [
-            ("finetune.base_sha256", loaded.imported.file.bytes.sha256()),
-            ("finetune.unfrozen", trainable(inEpoch: best.epoch).names.joined(separator: ",")),
-            ("finetune.epoch", "\(best.epoch)"), ("finetune.val_accuracy", "\(best.accuracy)"),
-        ]
+        return try ModelCard(classes: data.classes, preprocessing: preprocessing, output: loaded.outputName).metadata()
+            + [
+                ("finetune.base_sha256", loaded.imported.file.bytes.sha256()),
+                ("finetune.unfrozen", trainable(inEpoch: best.epoch).names.joined(separator: ",")),
+                ("finetune.epoch", "\(best.epoch)"), ("finetune.val_accuracy", "\(best.accuracy)"),
+            ]
     }
 }
