@@ -50,6 +50,7 @@ extension Op {
             let repeated = NDArray([0, -1, 0, 2], shape: [2, 2])
             return [
                 OperatorSample("axis 0", Op.ScatterElements(), [x, indices, updates], differentiable: [0, 2]),
+                OperatorSample("last wins", Op.ScatterElements(), [x, repeated, updates], differentiable: [0, 2]),
                 OperatorSample(
                     "last axis", Op.ScatterElements(axis: -1), [x, indices, updates], differentiable: [0, 2]),
                 OperatorSample(

@@ -102,6 +102,7 @@ public enum OperatorRegistry {
         Op.Shape.self,
         Op.Sigmoid.self,
         Op.Sign.self,
+        Op.SimplifiedLayerNormalization.self,
         Op.Sin.self,
         Op.Size.self,
         Op.Slice.self,
@@ -125,10 +126,21 @@ public enum OperatorRegistry {
         Op.Upsample.self,
         Op.Where.self,
         Op.Xor.self,
+        Op.Microsoft.Attention.self,
+        Op.Microsoft.BiasGelu.self,
+        Op.Microsoft.FastGelu.self,
+        Op.Microsoft.FusedConv.self,
+        Op.Microsoft.FusedGemm.self,
+        Op.Microsoft.FusedMatMul.self,
+        Op.Microsoft.Gelu.self,
+        Op.Microsoft.MultiHeadAttention.self,
+        Op.Microsoft.QuickGelu.self,
+        Op.Microsoft.SkipLayerNormalization.self,
+        Op.Microsoft.SkipSimplifiedLayerNormalization.self,
     ]
 
-    /// The operator called `opType` in ONNX's default domain.
-    public static func find(_ opType: String) -> (any Operator.Type)? { byName[opType] }
+    /// The operator of that name, `Conv`, or with its domain where that is not ONNX's own: `com.microsoft.FusedConv`.
+    public static func find(_ fullName: String) -> (any Operator.Type)? { byName[fullName] }
 
-    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.opType, $0) })
+    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.fullName, $0) })
 }

@@ -28,8 +28,19 @@ struct ScatteredUpdate<Gather: ScatterableMap>: DifferentiableFunction {
         guard let g = gradOutputs[0] else { return [nil, nil] }
         let zeros = Tensor.zeros(context.inputShape(1), dtype: g.dtype)
         return [
-            context.needs(0) ? try apply(self, g, zeros) : nil, context.needs(1) ? try g.mapped(gather) : nil,
+            context.needs(0) ? try apply(self, g, zeros) : nil,
+            context.needs(1) ? try gradUpdates(g, zeros, x: context.inputShape(0)) : nil,
         ]
+    }
+
+    /// What arrives at each update's place, but only for the update that stayed there.
+    private func gradUpdates(_ g: Tensor, _ zeros: Tensor, x: [Int]) throws -> Tensor {
+        let read = try g.mapped(gather)
+        let numbers = NDArray(Array(0..<zeros.count), shape: zeros.shape)
+        let last = try gather.apply(gather.scatter(numbers, into: .zeros(x, dtype: .int64)))
+        let stays = try NDArray.compare(.equal, last, numbers)
+        if stays.elements(as: Bool.self).allSatisfy({ $0 }) { return read }
+        return try apply(Op.Where(), Tensor(stays), read, Tensor.literal(0, dtype: g.dtype))
     }
 }
 
