@@ -103,7 +103,8 @@ extension Op {
                 sample("blocks", Op.Col2Im(), [2, 4, 4], [3, 3], [2, 2]),
                 sample("one axis", Op.Col2Im(strides: [2], dilations: [2]), [1, 4, 2], [5], [2]),
                 sample(
-                    "pads", Op.Col2Im(strides: [2, 1], pads: [1, 0, 0, 1], dilations: [1, 2]), [1, 4, 4], [3, 3], [2, 2]),
+                    "pads", Op.Col2Im(strides: [2, 1], pads: [1, 0, 0, 1], dilations: [1, 2]), [1, 4, 4], [3, 3],
+                    [2, 2]),
                 sample("empty", Op.Col2Im(), [0, 4, 4], [3, 3], [2, 2]),
             ]
         }

@@ -116,7 +116,8 @@ struct EinsumEquation: Sendable {
         for (letters, shape) in zip(operands, shapes) {
             let hidden = letters.contains(nil) ? shape.count - (letters.count - 1) : 0
             guard hidden >= 0, letters.contains(nil) || letters.count == shape.count else {
-                throw ShapeError("Einsum", "an operand of shape \(shape) does not fit '\(String(letters.map { $0 ?? "…" }))'")
+                throw ShapeError(
+                    "Einsum", "an operand of shape \(shape) does not fit '\(String(letters.map { $0 ?? "…" }))'")
             }
             widest = max(widest, hidden)
             let labels = expanded(letters, hidden: hidden)

@@ -43,7 +43,8 @@ extension Op {
 
         private func outputShape(_ x: [Int], _ grid: [Int]) throws -> [Int] {
             guard x.count >= 3, grid.count == x.count, grid[0] == x[0], grid.last == x.count - 2 else {
-                throw failure("expected x [N, C, D...] and grid [N, out..., \(max(x.count - 2, 1))], got \(x) and \(grid)")
+                throw failure(
+                    "expected x [N, C, D...] and grid [N, out..., \(max(x.count - 2, 1))], got \(x) and \(grid)")
             }
             return Array(x[..<2] + grid[1..<grid.count - 1])
         }

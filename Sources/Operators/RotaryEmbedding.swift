@@ -65,7 +65,9 @@ extension Op {
         private func angles(_ cache: Tensor, _ inputs: [Tensor?], _ x: Tensor, _ pairs: Int) throws -> Tensor {
             var cache = cache
             if let ids = optional(inputs, 3) {
-                guard cache.rank == 2 else { throw failure("expected caches [positions, \(pairs)], got \(cache.shape)") }
+                guard cache.rank == 2 else {
+                    throw failure("expected caches [positions, \(pairs)], got \(cache.shape)")
+                }
                 cache = try cache.mapped(SliceGather(indices: ids.array, axis: 0))
             }
             let (n, s) = (x.shape[0], x.shape[1])

@@ -10,6 +10,8 @@ struct ControlFlowInliner {
     private static let maximumNodes = 100_000
     private static let maximumIterations = 1024
     private static let maximumDepth = 16
+    /// A file of many conditions must not take for ever.
+    private static let maximumSpent = 2_000_000
 
     let file: ModelFile
     /// Nodes in execution order, with what branches brought along.
@@ -19,7 +21,11 @@ struct ControlFlowInliner {
     private var taken: Set<String> = []
     /// What each value is made by.
     private var producers: [String: Int] = [:]
+    /// Names in graphs of attributes: a name that is made up must not be one, or a weight would go out under another's.
+    private var inner: Set<String> = []
     private var inlinedCount = 0
+    /// Nodes and constants looked at to tell values.
+    private var spent = 0
 
     init(file: ModelFile, nodes given: [NodeProto]) throws {
         self.file = file
@@ -29,7 +35,15 @@ struct ControlFlowInliner {
         }
         let graph = file.model.graph
         taken = graph.definedNames
-        for node in given { taken.formUnion(node.outputs) }
+        for node in given {
+            taken.formUnion(node.outputs)
+            for graph in node.attributes.flatMap(\.value.graphs) {
+                inner.formUnion(graph.definedNames)
+                for node in graph.allNodes {
+                    inner.formUnion(node.attributes.flatMap(\.value.graphs).flatMap(\.definedNames))
+                }
+            }
+        }
         for node in given { try append(node, depth: 0) }
     }
 
@@ -42,10 +56,14 @@ struct ControlFlowInliner {
             throw ONNXError(file.path, .invalidModel, "its branches and loops expand to too many nodes")
         }
         if ControlFlowInliner.isControlFlow(node), depth < ControlFlowInliner.maximumDepth {
-            let before = self
-            if try node.opType == "If" ? inlineIf(node, depth: depth) : inlineLoop(node, depth: depth) { return }
-            // Iterations that went before the one that could not be told.
-            self = before
+            if node.opType == "If" {
+                if try inlineIf(node, depth: depth) { return }
+            } else {
+                let before = self
+                if try inlineLoop(node, depth: depth) { return }
+                // Iterations that went before the one that could not be told.
+                self = before
+            }
         }
         for output in node.outputs where !output.isEmpty { producers[output] = nodes.count }
         nodes.append(node)
@@ -58,7 +76,9 @@ struct ControlFlowInliner {
         return graph
     }
 
-    private mutating func emit(_ opType: String, _ inputs: [String], _ output: String, _ attributes: [AttributeProto] = []) {
+    private mutating func emit(
+        _ opType: String, _ inputs: [String], _ output: String, _ attributes: [AttributeProto] = []
+    ) {
         producers[output] = nodes.count
         nodes.append(
             NodeProto(name: output, opType: opType, inputs: inputs, outputs: [output], attributes: attributes))
@@ -72,10 +92,11 @@ struct ControlFlowInliner {
 
     private mutating func unique(_ name: String) -> String {
         var result = name
-        while !taken.insert(result).inserted {
+        while taken.contains(result) || (result != name && inner.contains(result)) {
             inlinedCount += 1
             result = "\(name)_\(inlinedCount)"
         }
+        taken.insert(result)
         return result
     }
 
@@ -131,7 +152,8 @@ struct ControlFlowInliner {
             limit = max(count, 0)
         }
         var condition = conditionName.isEmpty ? true : truth(of: conditionName)
-        var condValue = conditionName.isEmpty ? constant("\(node.outputs[0])/condition", NDArray([true], shape: [])) : conditionName
+        var condValue =
+            conditionName.isEmpty ? constant("\(node.outputs[0])/condition", NDArray([true], shape: [])) : conditionName
         let constants = initializerNames(body)
         var carried = Array(node.inputs.dropFirst(2))
         var scans = [[String]](repeating: [], count: body.outputs.count - 1 - carriedCount)
@@ -176,29 +198,43 @@ struct ControlFlowInliner {
 
     // MARK: - Values that are known
 
-    private func truth(of name: String) -> Bool? {
+    private mutating func truth(of name: String) -> Bool? {
         guard let value = value(of: name), value.count == 1 else { return nil }
         return value.doubles()[0] != 0
     }
 
     /// The value, if it is the same for any batch and size of pictures that the graph can be told for.
-    private func value(of name: String) -> NDArray? {
-        guard let graph = try? GraphBuilder.part(of: file, nodes: ancestors(of: name), constants: initializers, output: name)
+    private mutating func value(of name: String) -> NDArray? {
+        let ancestors = ancestors(of: name)
+        spent += ancestors.count + initializers.count + file.model.graph.initializers.count + 1
+        guard spent < ControlFlowInliner.maximumSpent,
+            let graph = try? GraphBuilder.part(of: file, nodes: ancestors, constants: initializers, output: name)
         else { return nil }
         let id = graph.outputs[0]
         if let constant = graph.constants[id] { return constant }
-        func value(_ batch: Int, _ side: Int?) -> NDArray?? {
-            let size = side.map { (height: $0, width: $0) }
-            // Without the pictures, as where a function's graph has none, there is nothing to give.
-            guard let given = graph.inputs.isEmpty ? [:] : try? graph.inputInfos(batch: batch, imageSize: size),
-                let infos = try? graph.infer(given)
-            else { return nil }
-            return .some(infos[id]?.value)
-        }
-        // Sizes that the graph does not allow do not count.
-        let found = [(2, nil), (3, nil), (2, 224), (3, 256)].compactMap { value($0.0, $0.1) }
+        // Other sizes than the file's may be given to the graph: the value must not follow them. Sizes that the graph does not
+        // allow do not count.
+        let given =
+            [declaredInfos(graph), try? graph.inputInfos(batch: 1), try? graph.inputInfos(batch: 3)]
+            + [(2, 224), (3, 256)].map { try? graph.inputInfos(batch: $0.0, imageSize: ($0.1, $0.1)) }
+        let found = given.compactMap { $0.flatMap { try? graph.infer($0) }.map { $0[id]?.value } }
         guard let first = found.first, let result = first else { return nil }
         return found.allSatisfy({ $0?.isBitIdentical(to: result) == true }) ? result : nil
+    }
+
+    /// The inputs as the file declares them, where it leaves nothing open.
+    private func declaredInfos(_ graph: Graph) -> [ValueID: ValueInfo]? {
+        var infos: [ValueID: ValueInfo] = [:]
+        for id in graph.inputs {
+            guard let declared = graph.values[id].declared else { return nil }
+            var shape: [Int] = []
+            for dimension in declared.dimensions {
+                guard case .fixed(let size) = dimension else { return nil }
+                shape.append(size)
+            }
+            infos[id] = ValueInfo(declared.dtype, shape)
+        }
+        return infos
     }
 
     /// The nodes that a value is made by, in execution order.

@@ -101,7 +101,8 @@ struct GraphBuilder {
         for node in nodes {
             // Every domain that a node names is imported: the file's checks saw to that.
             let isDefault = standardDomain(node.domain).isEmpty
-            let version = isDefault ? opset : file.model.opsetVersion(domain: node.domain).map { Int(clamping: $0) } ?? 1
+            let version =
+                isDefault ? opset : file.model.opsetVersion(domain: node.domain).map { Int(clamping: $0) } ?? 1
             try add(node, opset: version)
         }
     }
@@ -230,7 +231,8 @@ struct GraphBuilder {
         }
         if options.computesInFloat32 { castToFloat32(&values, of: node) }
         return NodeAttributes(
-            opType: GraphBuilder.fullName(node), opset: opset, inputCount: node.inputs.count, outputCount: node.outputs.count, values)
+            opType: GraphBuilder.fullName(node), opset: opset, inputCount: node.inputs.count,
+            outputCount: node.outputs.count, values)
     }
 
     /// A Cast between floating types must not bring back the type that the constants were converted from.

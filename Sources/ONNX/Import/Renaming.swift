@@ -43,4 +43,11 @@ extension GraphProto {
     var allNodes: [NodeProto] {
         nodes.flatMap { node in [node] + node.attributes.flatMap { $0.value.graphs.flatMap(\.allNodes) } }
     }
+
+    /// Initializers of the graphs in attributes, but for those of one name.
+    var branchInitializers: [TensorProto] {
+        let all = allNodes.flatMap(\.attributes).flatMap(\.value.graphs).flatMap(\.initializers)
+        let counts = Dictionary(all.map { ($0.name, 1) }, uniquingKeysWith: +)
+        return all.filter { counts[$0.name] == 1 }
+    }
 }

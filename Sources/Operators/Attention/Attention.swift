@@ -47,7 +47,9 @@ extension Op {
         private func split(_ shape: [Int], _ heads: Int?, _ name: String) throws -> [Int] {
             if shape.count == 4 { return shape }
             guard shape.count == 3, let heads, heads > 0, shape[2] % heads == 0 else {
-                throw failure("input '\(name)': expected [N, heads, S, D] or, with the heads given, [N, S, heads * D], got \(shape)")
+                throw failure(
+                    "input '\(name)': expected [N, heads, S, D] or, with the heads given, [N, S, heads * D], got \(shape)"
+                )
             }
             return [shape[0], heads, shape[1], shape[2] / heads]
         }
@@ -75,7 +77,9 @@ extension Op {
             var value = try heads(required(inputs, 2, "V"), keyHeads, "V")
             var past = 0
             if let before = optional(inputs, 4) {
-                guard before.rank == 4 else { throw failure("expected past keys [N, heads, P, D], got \(before.shape)") }
+                guard before.rank == 4 else {
+                    throw failure("expected past keys [N, heads, P, D], got \(before.shape)")
+                }
                 past = before.shape[2]
                 key = try Op.Concat(axis: 2)([before, key])[0]
             }
@@ -130,14 +134,17 @@ extension Op {
             let three: [String: AttributeValue] = ["q_num_heads": .int(4), "kv_num_heads": .int(2)]
             return [
                 OperatorSample("four axes", Op.Attention(), [q, k, v], differentiable: [0, 1, 2]),
-                OperatorSample("causal", Op.Attention(causal: true, scale: 0.3), [q, k, v], differentiable: [0, 1, 2]),
+                OperatorSample(
+                    "causal", Op.Attention(causal: true, scale: 0.3), [q, k, v], differentiable: [0, 1, 2]),
                 OperatorSample("bool mask", Op.Attention(), [q, k, v, mask], differentiable: [0, 1, 2]),
                 OperatorSample(
-                    "added mask, past, all outputs", try op(4, ["softcap": .float(2), "qk_matmul_output_mode": .int(1)]),
+                    "added mask, past, all outputs",
+                    try op(4, ["softcap": .float(2), "qk_matmul_output_mode": .int(1)]),
                     [q, k.rows(0..<1), v, values([2, 4], 3), values([1, 2, 1, 3], 4), values([1, 2, 1, 2], 5)],
                     differentiable: [0, 1, 2, 3, 4, 5]),
                 OperatorSample(
-                    "shared heads", try op(1, three), [values([1, 2, 8], 0), values([1, 3, 4], 1), values([1, 3, 4], 2)],
+                    "shared heads", try op(1, three),
+                    [values([1, 2, 8], 0), values([1, 3, 4], 1), values([1, 3, 4], 2)],
                     differentiable: [0, 1, 2]),
                 OperatorSample(
                     "padding", Op.Attention(), [q, k, v, nil, nil, nil, NDArray([2])], differentiable: [0, 1, 2]),

@@ -26,7 +26,8 @@ struct ScaledDotProduct: Sendable {
             k[2] == v[2], k[1] > 0, q[1] % k[1] == 0
         else {
             throw ShapeError(
-                operation, "expected query [N, heads, S, D], key [N, heads, T, D], value [N, heads, T, E], got \(q), \(k), \(v)")
+                operation,
+                "expected query [N, heads, S, D], key [N, heads, T, D], value [N, heads, T, E], got \(q), \(k), \(v)")
         }
         guard query.dtype.isFloatingPoint, query.dtype == key.dtype, key.dtype == value.dtype else {
             throw ShapeError(
@@ -35,7 +36,8 @@ struct ScaledDotProduct: Sendable {
         let scores = [q[0], q[1], q[2], k[2]]
         for bias in biases where bias.dtype != query.dtype || broadcastShape(bias.shape, scores) != scores {
             throw ShapeError(
-                operation, "expected a bias of \(query.dtype) that broadcasts to \(scores), got \(bias.dtype) \(bias.shape)")
+                operation,
+                "expected a bias of \(query.dtype) that broadcasts to \(scores), got \(bias.dtype) \(bias.shape)")
         }
         // Both operands take the root of the scale: half precision has less room for their product.
         let root = abs(scale).squareRoot()
@@ -56,8 +58,10 @@ struct ScaledDotProduct: Sendable {
         let s = x.shape
         if s[1] == heads { return x }
         let copies = heads / s[1]
-        return try apply(BroadcastTo(target: [s[0], s[1], copies, s[2], s[3]]), x.reshaped([s[0], s[1], 1, s[2], s[3]]))
-            .reshaped([s[0], heads, s[2], s[3]])
+        return try apply(
+            BroadcastTo(target: [s[0], s[1], copies, s[2], s[3]]), x.reshaped([s[0], s[1], 1, s[2], s[3]])
+        )
+        .reshaped([s[0], heads, s[2], s[3]])
     }
 }
 

@@ -55,7 +55,8 @@ extension Op.Microsoft {
                 OperatorSample("relu", try op("Relu", []), [x, w, b], differentiable: [0, 1, 2]),
                 OperatorSample("sum", try op("LeakyRelu", [0.2]), [x, w, b, z], differentiable: [0, 1, 2, 3]),
                 OperatorSample("clip", try op("Clip", [-0.7, 3.1]), [x, w], differentiable: [0, 1]),
-                OperatorSample("hard sigmoid", try op("HardSigmoid", [0.1, 0.4]), [x, w, nil, z], differentiable: [0, 1, 3]),
+                OperatorSample(
+                    "hard sigmoid", try op("HardSigmoid", [0.1, 0.4]), [x, w, nil, z], differentiable: [0, 1, 3]),
                 OperatorSample("none", try op("", []), [x, w, b], differentiable: [0, 1, 2]),
             ]
         }

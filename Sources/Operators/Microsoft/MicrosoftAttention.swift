@@ -34,7 +34,8 @@ extension Op.Microsoft {
                 throw failure("expected input [N, S, in] and weights [in, q + k + v], got \(x) and \(weight)")
             }
             let parts = sizes ?? [Int](repeating: weight[1] / 3, count: 3)
-            guard parts.count == 3, try sum(of: parts) == weight[1], parts.allSatisfy({ $0 > 0 && $0 % heads == 0 }) else {
+            guard parts.count == 3, try sum(of: parts) == weight[1], parts.allSatisfy({ $0 > 0 && $0 % heads == 0 })
+            else {
                 throw failure("\(weight[1]) columns do not part into query, key and value of \(heads) heads")
             }
             return parts
@@ -61,7 +62,8 @@ extension Op.Microsoft {
             var biases: [Tensor] = []
             if let mask = optional(inputs, 3) {
                 biases.append(
-                    try keyMaskBias(mask.array, batch: x.shape[0], keys: length, hidden: hidden, dtype: x.dtype, Self.opType))
+                    try keyMaskBias(
+                        mask.array, batch: x.shape[0], keys: length, hidden: hidden, dtype: x.dtype, Self.opType))
             }
             if isCausal {
                 biases.append(try causalBias(queries: length, keys: length, past: 0, hidden: hidden, dtype: x.dtype))

@@ -96,7 +96,8 @@ extension Op.Microsoft {
             return [
                 OperatorSample("three axes", try op(), [q, k, v, values([12], 3)], differentiable: [0, 1, 2, 3]),
                 OperatorSample(
-                    "masks", try op(["unidirectional": .int(1), "mask_filter_value": .float(-3), "scale": .float(0.4)]),
+                    "masks",
+                    try op(["unidirectional": .int(1), "mask_filter_value": .float(-3), "scale": .float(0.4)]),
                     [q, k, v, nil, NDArray([3, 2] as [Int32]), values([1, 2, 2, 3], 4)], differentiable: [0, 1, 2, 5]),
                 OperatorSample("one input", try op(), [values([1, 2, 2, 3, 2], 5)], differentiable: [0]),
                 OperatorSample(

@@ -204,7 +204,9 @@ extension Op.Resize {
                 "antialias", sizes: [2, 2], space.merging(["mode": .string("cubic"), "antialias": .int(1)]) { $1 }),
             try sample(
                 "exclude outside", sizes: [4, 3],
-                space.merging(["mode": .string("cubic"), "exclude_outside": .int(1), "cubic_coeff_a": .float(-0.5)]) { $1 }
+                space.merging(["mode": .string("cubic"), "exclude_outside": .int(1), "cubic_coeff_a": .float(-0.5)]) {
+                    $1
+                }
             ),
             try sample(
                 "not larger", sizes: [6, 6],

@@ -90,7 +90,9 @@ struct ResizeCoordinates: Sendable {
             let ratio = x.isFinite && abs(x) <= 1e9 ? Double(x - start) : 0
             var row = offsets.map { filter((Double($0) - ratio) * shrink) }
             if excludesOutside {
-                for (tap, offset) in offsets.enumerated() where !(0...last).contains(Int(start) + offset) { row[tap] = 0 }
+                for (tap, offset) in offsets.enumerated() where !(0...last).contains(Int(start) + offset) {
+                    row[tap] = 0
+                }
             }
             let sum = row.reduce(0, +)
             if (antialias || excludesOutside) && sum != 0 { row = row.map { $0 / sum } }

@@ -26,7 +26,9 @@ extension Op {
                 scales = try node.floats("scales") ?? []
             } else {
                 let (height, width) = (try node.float("height_scale"), try node.float("width_scale"))
-                guard let height, let width else { throw node.unsupported("height_scale", "or 'width_scale' is missing") }
+                guard let height, let width else {
+                    throw node.unsupported("height_scale", "or 'width_scale' is missing")
+                }
                 scales = [1, 1, Float(height), Float(width)]
             }
         }
@@ -38,7 +40,9 @@ extension Op {
             }
             return try zip(shape, scales).map { size, scale in
                 let newSize = Float(size) * scale
-                guard scale > 0, scale.isFinite, newSize < 0x1p31 else { throw failure("scale \(scale) is out of range") }
+                guard scale > 0, scale.isFinite, newSize < 0x1p31 else {
+                    throw failure("scale \(scale) is out of range")
+                }
                 return ResizeCoordinates.Axis(size: size, newSize: Int(newSize), scale: scale)
             }
         }
