@@ -4,7 +4,7 @@ import Operators
 public enum OperatorTable {
     /// One operator.
     public struct Row: Sendable, Encodable {
-        /// ONNX's name.
+        /// ONNX's name, with its domain where that is not ONNX's own.
         public var name: String
         /// First and last version of ONNX's operator set whose form of the operator is understood.
         public var firstOpset, lastOpset: Int
@@ -17,9 +17,9 @@ public enum OperatorTable {
     /// One row per operator, sorted by name.
     public static var rows: [Row] {
         OperatorRegistry.all.map { type in
-            let count = ConformanceCounts.byOperator[type.opType] ?? (0, 0)
+            let count = ConformanceCounts.byOperator[type.fullName] ?? (0, 0)
             return Row(
-                name: type.opType, firstOpset: type.opsets.lowerBound, lastOpset: type.opsets.upperBound,
+                name: type.fullName, firstOpset: type.opsets.lowerBound, lastOpset: type.opsets.upperBound,
                 hasGradient: type.isDifferentiable, casesPassed: count.passed, cases: count.all)
         }.sorted { $0.name < $1.name }
     }
@@ -34,7 +34,7 @@ public enum OperatorTable {
         return """
             # Operators
 
-            Written by `finetune ops --markdown`. \(rows.count) operators of ONNX's default domain, \
+            Written by `finetune ops --markdown`. \(rows.count) operators of ONNX's default domain and of `com.microsoft`, \
             \(rows.count(where: \.hasGradient)) of them with a gradient. The last column counts the ONNX project's own test cases \
             (onnx 1.22.0) that the operator takes part in; [Tests/conformance.txt](../Tests/conformance.txt) lists them, with a \
             reason for each that does not pass.

@@ -4,14 +4,13 @@ import TensorCore
 extension Op {
     /// y = (x − mean) / √(variance + ε) · scale + bias over the axes from `axis` on.
     ///
-    /// Mean and inverse standard deviation are optional further outputs. ONNX LayerNormalization 17...;
-    /// `torch.nn.functional.layer_norm`.
+    /// Mean and inverse standard deviation are optional further outputs. ONNX LayerNormalization 17..., and ONNX Runtime's of
+    /// the same name in the sets before; `torch.nn.functional.layer_norm`.
     public struct LayerNormalization: CompositeOperator {
         public static let opType = "LayerNormalization"
         public static var maximumInputs: Int { 3 }
         public static var maximumOutputs: Int { 3 }
         public static var parameterInputs: [Int: String] { [1: "weight", 2: "bias"] }
-        public static let opsets = 17...OperatorSet.newest
         let axis: Int
         let epsilon: Double
         let outputCount: Int

@@ -11,25 +11,16 @@ extension Op {
         public static var maximumInputs: Int { 3 }
         public static let opsets = 11...OperatorSet.newest
         let axis: Int
-        let reduction: Reduction
+        let reduction: ScatterReduction
 
-        /// What becomes of an element and its update.
-        public enum Reduction: String, Sendable, CaseIterable {
-            case none, add, mul, max, min
-        }
-
-        public init(axis: Int = 0, reduction: Reduction = .none) {
+        public init(axis: Int = 0, reduction: ScatterReduction = .none) {
             self.axis = axis
             self.reduction = reduction
         }
 
         public init(_ node: NodeAttributes) throws {
             axis = try node.int("axis", default: 0)
-            let name = try node.string("reduction", default: "none")
-            guard let reduction = Reduction(rawValue: name) else {
-                throw node.unsupported("reduction", "expected none, add, mul, max or min, got '\(name)'")
-            }
-            self.reduction = reduction
+            reduction = try ScatterReduction(node)
         }
 
         public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
@@ -50,41 +41,7 @@ extension Op {
             let (x, updates) = (try required(inputs, 0, "data"), try required(inputs, 2, "updates"))
             let gather = ElementGather(
                 indices: try required(inputs, 1, "indices").array, axis: try axis(axis, rank: x.rank))
-            switch reduction {
-            case .none: return [try apply(ElementScatter(gather: gather), x, updates)]
-            case .add: return [try apply(Op.Add(), x, apply(Adjoint(map: gather, inputShape: x.shape), updates))]
-            case .mul: return [try folded(x, gather, updates) { try apply(Op.Mul(), $0, $1) }]
-            case .max: return [try folded(x, gather, updates) { try $0.extreme($1, isLarger: true) }]
-            case .min: return [try folded(x, gather, updates) { try $0.extreme($1, isLarger: false) }]
-            }
-        }
-
-        /// Combines in rounds, of which each has at most one update for a place.
-        private func folded(
-            _ x: Tensor, _ gather: ElementGather, _ updates: Tensor, _ combine: (Tensor, Tensor) throws -> Tensor
-        ) throws -> Tensor {
-            let positions = NDArray(Array(0..<x.count), shape: x.shape)
-            let places = try positions.gatherElements(gather.indices, axis: gather.axis).integers()
-            guard places.count == updates.count else {
-                throw failure("expected updates of shape \(gather.indices.shape), got \(updates.shape)")
-            }
-            var rounds: [[Int]] = []
-            var updatesOfPlace: [Int: Int] = [:]
-            for (update, place) in places.enumerated() {
-                let round = updatesOfPlace[place, default: 0]
-                updatesOfPlace[place] = round + 1
-                if round == rounds.count { rounds.append([]) }
-                rounds[round].append(update)
-            }
-            let flatUpdates = try updates.reshaped([updates.count])
-            var result = try x.reshaped([x.count])
-            for round in rounds {
-                let target = ElementGather(indices: NDArray(round.map { places[$0] }), axis: 0)
-                let source = ElementGather(indices: NDArray(round), axis: 0)
-                let combined = try combine(result.mapped(target), flatUpdates.mapped(source))
-                result = try apply(ElementScatter(gather: target), result, combined)
-            }
-            return try result.reshaped(x.shape)
+            return [try x.scattering(updates, at: gather, reduction)]
         }
 
         public static func samples() throws -> [OperatorSample] {
@@ -93,12 +50,13 @@ extension Op {
             let repeated = NDArray([0, -1, 0, 2], shape: [2, 2])
             return [
                 OperatorSample("axis 0", Op.ScatterElements(), [x, indices, updates], differentiable: [0, 2]),
+                OperatorSample("last wins", Op.ScatterElements(), [x, repeated, updates], differentiable: [0, 2]),
                 OperatorSample(
                     "last axis", Op.ScatterElements(axis: -1), [x, indices, updates], differentiable: [0, 2]),
                 OperatorSample(
                     "rows", Op.ScatterElements(axis: 1), [x.rows(0..<2), indices, updates], differentiable: [0, 2]),
             ]
-                + Reduction.allCases.dropFirst().map {
+                + ScatterReduction.allCases.dropFirst().map {
                     OperatorSample(
                         "\($0)", Op.ScatterElements(reduction: $0), [x, repeated, updates], differentiable: [0, 2])
                 }
@@ -106,22 +64,9 @@ extension Op {
     }
 }
 
-/// x with updates where `gather` reads: inputs x and the updates.
-private struct ElementScatter: DifferentiableFunction {
-    let gather: ElementGather
-    var name: String { "Scatter" }
-
-    func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
-        guard let x = inputs[0], let updates = inputs[1] else { return [] }
-        return [try x.scatteredElements(gather.indices, updates: updates, axis: gather.axis)]
-    }
-    func saved(for needs: IndexSet64) -> SavedValues { .none }
-    func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
-        guard let g = gradOutputs[0] else { return [nil, nil] }
-        let zeros = Tensor.zeros(context.inputShape(1), dtype: g.dtype)
-        return [
-            context.needs(0) ? try apply(self, g, zeros) : nil, context.needs(1) ? try g.mapped(gather) : nil,
-        ]
+extension ElementGather: ScatterableMap {
+    func scatter(_ updates: NDArray, into x: NDArray) throws -> NDArray {
+        try x.scatteredElements(indices, updates: updates, axis: axis)
     }
 }
 

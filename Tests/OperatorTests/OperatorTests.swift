@@ -43,5 +43,5 @@ import Testing
 }
 
 // Closures, not key paths: Swift 6.3 crashes on key paths into existential metatypes.
-private let operatorNames = OperatorRegistry.all.map { $0.opType }
-private let differentiableOperatorNames = OperatorRegistry.all.filter { $0.isDifferentiable }.map { $0.opType }
+private let operatorNames = OperatorRegistry.all.map { $0.fullName }
+private let differentiableOperatorNames = OperatorRegistry.all.filter { $0.isDifferentiable }.map { $0.fullName }

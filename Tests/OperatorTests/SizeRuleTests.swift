@@ -7,7 +7,7 @@ import Testing
     private static let sizes = [0, 1 << 31, 1 << 46, 1 << 62, Int.max]
 
     /// Each dimension of each input of each sample, replaced by sizes that no array has.
-    @Test(arguments: OperatorRegistry.all.map { $0.opType })
+    @Test(arguments: OperatorRegistry.all.map { $0.fullName })
     func shapeRulesTakeAnySizes(opType: String) throws {
         let type = try #require(OperatorRegistry.find(opType))
         for sample in try type.samples() {

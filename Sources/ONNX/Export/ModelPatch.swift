@@ -25,7 +25,8 @@ struct ModelPatch {
     mutating func plan(_ edits: ModelEdits) throws {
         for new in edits.newInitializers { try add(new) }
         let initializers = Dictionary(
-            graph.initializers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            (graph.initializers + graph.branchInitializers).map { ($0.name, $0) },
+            uniquingKeysWith: { first, _ in first })
         let producers = graph.producers()
         for (name, array) in edits.tensors.sorted(by: { $0.key < $1.key }) {
             if let tensor = initializers[name] {
@@ -34,7 +35,8 @@ struct ModelPatch {
                 try replaceOutput(name, of: index, with: array)
             } else {
                 throw fail(
-                    "there is no tensor '\(name)' in its main graph to replace; weights of functions must stay frozen")
+                    "there is no tensor '\(name)' in its main graph to replace; weights of functions, and of branches that share a name, must stay frozen"
+                )
             }
         }
         for new in edits.newInitializers {

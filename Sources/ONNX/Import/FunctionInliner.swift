@@ -77,15 +77,12 @@ struct FunctionInliner {
 
         let scope = ScopeName.entry(in: node.metadataProps)
         for inner in function.nodes {
-            var copy = inner
-            copy.name = prefix + inner.name
-            copy.inputs = inner.inputs.map { $0.isEmpty ? "" : names[$0] ?? prefix + $0 }
-            copy.outputs = inner.outputs.map { $0.isEmpty ? "" : names[$0] ?? prefix + $0 }
-            copy.attributes = inner.attributes.compactMap { attribute in
+            var copy = inner.renamed({ names[$0] ?? prefix + $0 }) { attribute in
                 guard case .reference(let name) = attribute.value else { return attribute }
                 // A reference to an argument that was not given leaves the attribute at its default.
                 return arguments[name].map { AttributeProto(name: attribute.name, value: $0) }
             }
+            copy.name = prefix + inner.name
             // All of the metadata that import reads; the rest would be copied to every node.
             copy.metadataProps = [ScopeName.entry(in: inner.metadataProps) ?? scope].compactMap { $0 }
             try expand(copy, depth: depth + 1)
@@ -153,6 +150,11 @@ extension AttributeProto.Value {
         case .ints(let values): values.count * 8
         case .floats(let values): values.count * 4
         case .strings(let values): values.count * 16
+        case .graph, .graphs:
+            graphs.flatMap(\.allNodes).reduce(0) { sum, node in
+                let names = node.inputs + node.outputs + [node.name]
+                return sum + 256 + names.reduce(0) { $0 + $1.utf8.count + 64 } + node.attributes.count * 64
+            }
         default: 0
         }
     }

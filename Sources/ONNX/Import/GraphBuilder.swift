@@ -22,12 +22,19 @@ extension ModelFile {
     /// Operators of the file that are not supported, with the number of nodes of each: `MeanVarianceNormalization`,
     /// `com.microsoft.FusedConv`.
     public func unsupportedOperators() throws -> [(name: String, count: Int)] {
-        let nodes = try FunctionInliner(model: model, file: path).inlined()
         var counts: [String: Int] = [:]
-        for node in nodes where GraphBuilder.operatorType(node) == nil {
+        for node in try executedNodes().nodes where GraphBuilder.operatorType(node) == nil {
             counts[GraphBuilder.fullName(node), default: 0] += 1
         }
         return counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+    }
+
+    /// What the graph computes, in execution order: functions, branches and loops that can be told inlined, labels left out.
+    func executedNodes() throws -> (nodes: [NodeProto], initializers: [TensorProto], outputs: [String]) {
+        let nodes = try FunctionInliner(model: model, file: path).inlined()
+        let labels = LabelNodes(nodes, outputs: model.graph.outputs.map(\.name))
+        let inliner = try ControlFlowInliner(file: self, nodes: labels.nodes)
+        return (inliner.nodes, inliner.initializers, labels.outputs)
     }
 }
 
@@ -45,7 +52,7 @@ struct GraphBuilder {
     }
 
     static func operatorType(_ node: NodeProto) -> (any Operator.Type)? {
-        standardDomain(node.domain).isEmpty ? OperatorRegistry.find(node.opType) : nil
+        OperatorRegistry.find(fullName(node))
     }
 
     static func fullName(_ node: NodeProto) -> String {
@@ -55,23 +62,49 @@ struct GraphBuilder {
 
     func build() throws -> Graph {
         var builder = self
-        try builder.addValues()
-        let opset = try supportedOpset()
-        let nodes = try FunctionInliner(model: file.model, file: file.path).inlined()
-        let unsupported = Set(nodes.filter { GraphBuilder.operatorType($0) == nil }.map(GraphBuilder.fullName))
+        let executed = try file.executedNodes()
+        try builder.addValues(executed.initializers)
+        let unsupported = Set(executed.nodes.filter { GraphBuilder.operatorType($0) == nil }.map(GraphBuilder.fullName))
+        _ = try supportedOpset()
         guard !file.model.graph.outputs.isEmpty else { throw refusal("the graph has no output") }
         guard unsupported.isEmpty else {
             throw refusal(
                 "uses operators that are not supported: \(unsupported.sorted().joined(separator: ", ")) "
                     + "(docs/operators.md lists those that are)")
         }
-        for node in nodes { try builder.add(node, opset: opset) }
-        for output in file.model.graph.outputs {
-            guard let id = builder.ids[output.name] else { throw refusal("output '\(output.name)' is made by no node") }
+        try builder.add(executed.nodes)
+        let declared = Dictionary(
+            file.model.graph.outputs.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for output in executed.outputs {
+            guard let id = builder.ids[output] else { throw refusal("output '\(output)' is made by no node") }
             builder.graph.outputs.append(id)
-            builder.graph.values[id].declared = declaredType(output)
+            builder.graph.values[id].declared = declared[output].flatMap { builder.declaredType($0) }
         }
         return builder.graph
+    }
+
+    /// The part of a file's graph that makes one value: `nodes`, of which every one must be supported.
+    static func part(
+        of file: ModelFile, nodes: [NodeProto], constants: [TensorProto], output: String
+    ) throws -> Graph {
+        var builder = GraphBuilder(file: file, options: ImportOptions())
+        guard nodes.allSatisfy({ operatorType($0) != nil }) else { throw builder.refusal("is not supported") }
+        let read = Set(nodes.flatMap(\.inputs) + [output])
+        try builder.addValues(constants, where: { read.contains($0) })
+        try builder.add(nodes)
+        builder.graph.outputs = [builder.id(output)]
+        return builder.graph
+    }
+
+    private mutating func add(_ nodes: [NodeProto]) throws {
+        let opset = try supportedOpset()
+        for node in nodes {
+            // Every domain that a node names is imported: the file's checks saw to that.
+            let isDefault = standardDomain(node.domain).isEmpty
+            let version =
+                isDefault ? opset : file.model.opsetVersion(domain: node.domain).map { Int(clamping: $0) } ?? 1
+            try add(node, opset: version)
+        }
     }
 
     private func supportedOpset() throws -> Int {
@@ -93,15 +126,18 @@ struct GraphBuilder {
         return id
     }
 
-    private mutating func addValues() throws {
-        for tensor in file.model.graph.initializers {
+    /// Initializers, `more` included, and inputs, of those names.
+    private mutating func addValues(
+        _ more: [TensorProto], where isWanted: (String) -> Bool = { _ in true }
+    ) throws {
+        for tensor in file.model.graph.initializers + more where isWanted(tensor.name) {
             let array = try tensor.array()
             graph.constants[id(tensor.name)] = computing(array)
         }
         if let sparse = file.model.graph.sparseInitializerNames.first {
             throw refusal("initializer '\(sparse)' is sparse, which is not supported")
         }
-        for input in file.model.graph.inputs {
+        for input in file.model.graph.inputs where isWanted(input.name) {
             let value = id(input.name)
             graph.values[value].declared = declaredType(input)
             if graph.constants[value] == nil { graph.inputs.append(value) }
@@ -195,7 +231,8 @@ struct GraphBuilder {
         }
         if options.computesInFloat32 { castToFloat32(&values, of: node) }
         return NodeAttributes(
-            opType: node.opType, opset: opset, inputCount: node.inputs.count, outputCount: node.outputs.count, values)
+            opType: GraphBuilder.fullName(node), opset: opset, inputCount: node.inputs.count,
+            outputCount: node.outputs.count, values)
     }
 
     /// A Cast between floating types must not bring back the type that the constants were converted from.

@@ -27,7 +27,7 @@ public enum AttributeValue: Sendable {
 /// What an operator is made from: its type, the operator set version it is written in, and its attributes.
 public struct NodeAttributes: Sendable {
     public let opType: String
-    /// Version of the default operator set that the model imports.
+    /// Version of the operator's own operator set that the model imports.
     public let opset: Int
     public let inputCount: Int
     public let outputCount: Int

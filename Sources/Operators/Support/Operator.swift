@@ -4,6 +4,13 @@ import TensorCore
 /// Namespace of the operators: `Op.Conv`, `Op.Gemm`, ... named as in ONNX.
 public enum Op {}
 
+extension Op {
+    /// Operators of the domain `com.microsoft`, which ONNX Runtime's optimiser writes.
+    public enum Microsoft {
+        static let domain = "com.microsoft"
+    }
+}
+
 /// ONNX's default operator set.
 public enum OperatorSet {
     /// Newest version that the operators here were written against.
@@ -18,7 +25,10 @@ public protocol Operator: Sendable {
     /// ONNX's name, `"Conv"`.
     static var opType: String { get }
 
-    /// Operator sets whose form of this operator is understood.
+    /// The domain of the operator set that it belongs to; empty for ONNX's own.
+    static var domain: String { get }
+
+    /// Operator sets of its domain whose form of this operator is understood.
     static var opsets: ClosedRange<Int> { get }
 
     /// Cases that the tests run: shape rule against forward, finite differences to second order.
@@ -85,6 +95,7 @@ extension CompositeOperator {
 }
 
 extension Operator {
+    public static var domain: String { "" }
     public static var opsets: ClosedRange<Int> { 1...OperatorSet.newest }
     public static var maximumInputs: Int { 1 }
     public static var maximumOutputs: Int { 1 }
@@ -98,6 +109,9 @@ extension Operator {
     public func callAsFunction(_ inputs: [Tensor?]) throws -> [Tensor] {
         try forward(inputs.map { $0?.array }).map { Tensor($0) }
     }
+
+    /// `Conv`, or with its domain where that is not ONNX's own: `com.microsoft.FusedConv`.
+    public static var fullName: String { domain.isEmpty ? opType : "\(domain).\(opType)" }
 
     /// True when gradients flow through the operator.
     public static var isDifferentiable: Bool {

@@ -51,19 +51,23 @@ struct SoftmaxAxis: Sendable {
         return isFlattened ? Array(min(start, rank)..<rank) : [start]
     }
 
-    func apply(to x: Tensor, logarithm: Bool, _ operation: String) throws -> Tensor {
+    /// The shape under which the probabilities of an array of `shape` run over one axis, and that axis.
+    func split(_ shape: [Int], _ operation: String) throws -> (shape: [Int], axis: Int) {
         // Every number is a distribution of its own when nothing lies behind the axis.
-        let end = isFlattened ? x.rank : x.rank - 1
-        let start = axis < 0 ? axis + x.rank : axis
+        let end = isFlattened ? shape.count : shape.count - 1
+        let start = axis < 0 ? axis + shape.count : axis
         guard start >= 0, start <= max(end, 0) else {
-            throw ShapeError(operation, "axis \(axis) is outside of a shape of \(x.rank) axes")
+            throw ShapeError(operation, "axis \(axis) is outside of a shape of \(shape.count) axes")
         }
-        if x.rank == 0 || isFlattened {
-            let rows = x.shape[..<start].reduce(1, *)
-            let matrix = try x.reshaped([rows, x.shape[start...].reduce(1, *)])
-            return try Autograd.apply(SoftmaxFunction(axis: 1, logarithm: logarithm), matrix).reshaped(x.shape)
-        }
-        return try Autograd.apply(SoftmaxFunction(axis: start, logarithm: logarithm), x)
+        guard shape.isEmpty || isFlattened else { return (shape, start) }
+        guard checkedElementCount(shape) != nil else { throw ShapeError(operation, "shape \(shape) is too large") }
+        return ([shape[..<start].reduce(1, *), shape[start...].reduce(1, *)], 1)
+    }
+
+    func apply(to x: Tensor, logarithm: Bool, _ operation: String) throws -> Tensor {
+        let (shape, axis) = try split(x.shape, operation)
+        let function = SoftmaxFunction(axis: axis, logarithm: logarithm)
+        return try Autograd.apply(function, x.reshaped(shape)).reshaped(x.shape)
     }
 
     static func samples<T: Operator>(_ make: (SoftmaxAxis) -> T, opType: String) throws -> [OperatorSample] {

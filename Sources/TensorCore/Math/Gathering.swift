@@ -74,13 +74,30 @@ extension NDArray {
                 "ScatterElements",
                 "expected updates \(indices.shape) of \(dtype), got \(updates.shape) of \(updates.dtype)")
         }
-        let offsets = try elementOffsets(indices, axis: axis, dataShape: shape, "ScatterElements")
+        return writing(updates, at: try elementOffsets(indices, axis: axis, dataShape: shape, "ScatterElements"))
+    }
+
+    /// This array with the slices of `updates` written at the index tuples in the last axis of `indices`; the last of several
+    /// wins. ONNX ScatterND.
+    public func scatteredND(_ indices: NDArray, updates: NDArray) throws -> NDArray {
+        let plan = try IndexTuples(indices, dataShape: shape, batchDims: 0, "ScatterND")
+        guard updates.shape == plan.outputShape, updates.dtype == dtype else {
+            throw ShapeError(
+                "ScatterND",
+                "expected updates \(plan.outputShape) of \(dtype), got \(updates.shape) of \(updates.dtype)")
+        }
+        return writing(updates, at: plan.offsets, length: plan.sliceLength)
+    }
+
+    /// This array with slices of `length` elements of `updates` written at `offsets`, all inside, one after the other.
+    private func writing(_ updates: NDArray, at offsets: [Int64], length: Int = 1) -> NDArray {
         var result = self
         let size = dtype.size
         result.write { target in
             updates.read { source in
                 for (index, offset) in offsets.enumerated() {
-                    (target + Int(offset) * size).copyMemory(from: source + index * size, byteCount: size)
+                    (target + Int(offset) * size).copyMemory(
+                        from: source + index * length * size, byteCount: length * size)
                 }
             }
         }

@@ -53,8 +53,8 @@ struct ConformanceCase {
         do {
             let file = try ModelFile.read(model.path)
             let types = foreignTypes(file.model)
-            let nodes = try FunctionInliner(model: file.model, file: file.path).inlined()
-            let operators = Set(nodes.map(\.opType))
+            let nodes = try file.executedNodes().nodes
+            let operators = Set(nodes.map(GraphBuilder.fullName))
             guard try file.unsupportedOperators().isEmpty else {
                 return Result(outcome: .unsupported, operators: operators, foreignTypes: types)
             }
