@@ -66,6 +66,8 @@ extension Op {
                 channels: shape[1] / volume)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             let plan = try plan(

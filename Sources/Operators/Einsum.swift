@@ -20,6 +20,34 @@ extension Op {
             try self.init(node.string("equation", default: ""))
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard batch.hasPictures else { return .counted }
+            let operands = batch.inputs.compactMap { $0 }
+            guard let plan = try? equation.resolve(operands.map(\.shape)), plan.operands.count == operands.count else {
+                return .mixed
+            }
+            let named = zip(operands, plan.operands).compactMap { operand, labels in
+                operand.relation.pictures.map { (label: labels[$0.axis], axis: $0) }
+            }
+            let label = named[0].label
+            guard
+                named.allSatisfy({
+                    $0.label == label && $0.axis.repeats == named[0].axis.repeats && $0.axis.rows == named[0].axis.rows
+                }),
+                let axis = plan.output.firstIndex(of: label)
+            else { return .mixed }
+            for (operand, labels) in zip(operands, plan.operands) {
+                let places = labels.indices.filter { labels[$0] == label }
+                if operand.relation.pictures != nil {
+                    guard places.count == 1 else { return .mixed }
+                } else {
+                    guard operand.relation == .constant, places.isEmpty else { return .mixed }
+                }
+            }
+            let found = named[0].axis
+            return .images(PictureAxis(axis: axis, repeats: found.repeats, rows: found.rows))
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let operands = try inputs.indices.map { try required(inputs, $0, "Inputs[\($0)]") }
             let plan = try equation.resolve(operands.map(\.shape))

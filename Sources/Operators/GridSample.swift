@@ -49,6 +49,8 @@ extension Op {
             return Array(x[..<2] + grid[1..<grid.count - 1])
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.together(upTo: 1) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             return [ValueInfo(x.dtype, try outputShape(x.shape, required(inputs, 1, "grid").shape))]

@@ -11,6 +11,10 @@ extension Op {
         public init(axis: Int = -1) { self.axis = SoftmaxAxis(axis: axis) }
         public init(_ node: NodeAttributes) throws { axis = try SoftmaxAxis(node) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.along(touching: axis.touched(rank: batch.operand(0)?.shape.count ?? 0))
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             _ = try axis.split(x.shape, Self.opType)

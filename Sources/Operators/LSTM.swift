@@ -57,6 +57,22 @@ extension Op {
             return Sizes(steps: steps, batch: batch, directions: directions, hidden: r[2])
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard batch.hasPictures else { return .counted }
+            // States have the examples on the axis behind the directions, or in front.
+            let axes = isBatchFirst ? (x: 0, state: 0, all: 0) : (x: 1, state: 1, all: 2)
+            for (index, operand) in batch.inputs.enumerated() {
+                guard let operand else { continue }
+                if let found = operand.relation.pictures {
+                    let place = index == 0 ? axes.x : [5, 6].contains(index) ? axes.state : -1
+                    guard found == PictureAxis(axis: place) else { return .mixed }
+                } else {
+                    guard operand.relation == .constant, ![0, 4, 5, 6].contains(index) else { return .mixed }
+                }
+            }
+            return .images(PictureAxis(axis: output == 0 ? axes.all : axes.state))
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let s = try sizes(x.shape, required(inputs, 1, "W").shape, required(inputs, 2, "R").shape)

@@ -30,6 +30,11 @@ extension Op {
             return result
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard let axes = try? reduced(batch.operand(0)?.shape.count ?? 0) else { return batch.unknown }
+            return batch.along(touching: axes)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             _ = try reduced(x.shape.count)

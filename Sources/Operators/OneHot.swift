@@ -23,6 +23,15 @@ extension Op {
             return (indices[..<axis] + [Int(depth.item())] + indices[axis...], axis)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard batch.hasPictures else { return .counted }
+            guard let indices = batch.operand(0), let found = indices.relation.pictures, batch.areConstant(except: 0),
+                let axis = try? axis(axis, rank: indices.shape.count + 1)
+            else { return .mixed }
+            return .images(
+                PictureAxis(axis: found.axis + (axis <= found.axis ? 1 : 0), repeats: found.repeats, rows: found.rows))
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let indices = try required(inputs, 0, "indices").shape
             let values = try required(inputs, 2, "values")

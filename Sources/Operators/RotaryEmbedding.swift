@@ -29,6 +29,8 @@ extension Op {
             rotated = try node.int("rotary_embedding_dim", default: 0)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows() }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             return [ValueInfo(x.dtype, x.shape)]

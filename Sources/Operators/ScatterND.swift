@@ -16,6 +16,25 @@ extension Op {
         public init(reduction: ScatterReduction = .none) { self.reduction = reduction }
         public init(_ node: NodeAttributes) throws { reduction = try ScatterReduction(node) }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard let x = batch.operand(0), let indices = batch.operand(1), let updates = batch.operand(2),
+                indices.relation == .constant, let depth = indices.shape.last
+            else { return batch.unknown }
+            // Axes behind those that the indices name go together.
+            let shift = indices.shape.count - 1 - depth
+            let moved = updates.relation.pictures.map {
+                PictureAxis(axis: $0.axis - shift, repeats: $0.repeats, rows: $0.rows)
+            }
+            guard let found = x.relation.pictures ?? moved, found.axis >= depth, moved ?? found == found else {
+                return batch.unknown
+            }
+            let own = PictureAxis(axis: found.axis + shift, repeats: found.repeats, rows: found.rows)
+            let isSame =
+                (x.relation.pictures != nil || batch.isUniform(x, along: found))
+                && (moved != nil || batch.isUniform(updates, along: own))
+            return isSame ? .images(found) : .mixed
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "data")
             let indices = try required(inputs, 1, "indices").shape

@@ -27,6 +27,12 @@ extension Op {
                 outputCount: node.outputCount)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let rank = batch.operand(0)?.shape.count ?? 0
+            guard let axis = try? axis(axis, rank: rank) else { return batch.unknown }
+            return batch.along(touching: Array(axis..<rank), output: output)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let axes = Array(try axis(axis, rank: x.shape.count)..<x.shape.count)

@@ -54,6 +54,8 @@ extension Op {
             return [shape[0], heads, shape[1], shape[2] / heads]
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.attention(operands: 3) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let given = try required(inputs, 0, "Q")
             let q = try split(given.shape, queryHeads, "Q")

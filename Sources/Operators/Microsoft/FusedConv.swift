@@ -25,6 +25,15 @@ extension Op.Microsoft {
             activation = try FusedActivation(name, Dictionary(zip(names, values)) { a, _ in a }, of: node)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            // What is added to the result is of the same pictures.
+            if let added = batch.operand(3) {
+                guard added.relation == batch.operand(0)?.relation else { return batch.unknown }
+            }
+            let inputs = Array(batch.inputs.prefix(3))
+            return BatchOperands(pictures: batch.pictures, inputs: inputs, outputs: batch.outputs).rows()
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let result = try conv.infer(Array(inputs.prefix(3)))
             if let z = optional(inputs, 3), z.shape != result[0].shape || z.dtype != result[0].dtype {

@@ -23,6 +23,10 @@ extension Op.Microsoft {
             activation = try FusedActivation(node.string("activation", default: ""), parameters, of: node)
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            gemm.relation(batch, output: output)
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] { try gemm.infer(inputs) }
 
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] { [try activation(gemm(inputs)[0])] }

@@ -30,6 +30,19 @@ extension Op.Microsoft {
             return order
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            let moved = batch.inputs.enumerated().map { index, operand -> BatchOperands.Operand? in
+                guard var operand, index < 2 else { return nil }
+                let order = order(index, rank: operand.shape.count)
+                operand.shape = order.map { operand.shape[$0] }
+                if let found = operand.relation.pictures, let axis = order.firstIndex(of: found.axis) {
+                    operand.relation = .images(PictureAxis(axis: axis, repeats: found.repeats, rows: found.rows))
+                }
+                return operand
+            }
+            return BatchOperands(pictures: batch.pictures, inputs: moved, outputs: batch.outputs).product()
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let operands = try ["A", "B"].enumerated().map { index, name in
                 var info = try required(inputs, index, name)

@@ -41,6 +41,8 @@ extension Op.Microsoft {
             return parts
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.attention(operands: 1) }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")
             let parts = try parts(x.shape, required(inputs, 1, "weights").shape)

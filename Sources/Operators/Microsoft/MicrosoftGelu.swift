@@ -9,6 +9,8 @@ protocol BiasedActivation: CompositeOperator {
 extension BiasedActivation {
     public static var domain: String { Op.Microsoft.domain }
 
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.aligned() }
+
     public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
         let x = try required(inputs, 0, "X")
         return [ValueInfo(x.dtype, x.shape)]

@@ -17,6 +17,10 @@ extension SkipNormalization {
     public static var domain: String { Op.Microsoft.domain }
     public static var maximumOutputs: Int { 4 }
 
+    public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+        batch.aligned(touching: [batch.outputs[output].count - 1], output: output)
+    }
+
     public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
         let x = try required(inputs, 0, "input")
         guard !x.shape.isEmpty else { throw failure("expected an input of at least one axis") }

@@ -124,6 +124,12 @@ extension Op {
                 ? (nil, optional(inputs, 1), nil) : (optional(inputs, 1), optional(inputs, 2), optional(inputs, 3))
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            // The sizes may count the pictures; their axis stays as it is.
+            guard batch.hasPictures, coordinates.transform != .cropAndResize else { return batch.unknown }
+            return batch.stretched()
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let (_, scales, sizes) = settings(inputs)

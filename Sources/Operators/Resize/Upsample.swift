@@ -47,6 +47,10 @@ extension Op {
             }
         }
 
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.hasPictures ? batch.stretched() : .counted
+        }
+
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
             let given = scales == nil ? try constant(inputs, 1, "scales") : nil

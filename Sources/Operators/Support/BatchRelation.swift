@@ -142,7 +142,7 @@ public struct BatchOperands {
     }
 
     /// True when a constant gives every picture the same at the places of `pictures`, which lies on an axis of the constant.
-    private func isUniform(_ operand: Operand, along axis: PictureAxis) -> Bool {
+    func isUniform(_ operand: Operand, along axis: PictureAxis) -> Bool {
         guard operand.relation == .constant else { return false }
         if operand.shape[axis.axis] == 1 || pictures == 1 { return true }
         guard operand.shape[axis.axis] == axis.size(pictures), let value = operand.value, value.shape == operand.shape
