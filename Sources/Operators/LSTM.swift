@@ -171,6 +171,9 @@ extension Op {
                         values([1, 1, 2], 4), values([1, 1, 2], 5), values([1, 6], 6),
                     ], differentiable: [0, 1, 2, 3, 5, 6, 7]),
                 OperatorSample(
+                    "two examples", try op([:], outputs: 3),
+                    [values([2, 2, 1], 0), values([1, 4, 1], 1), values([1, 4, 1], 2)], differentiable: [0, 1, 2]),
+                OperatorSample(
                     "both", try op(both, outputs: 2),
                     [values([2, 1, 2], 0), values([2, 4, 2], 1), values([2, 4, 1], 2)],
                     differentiable: [0, 1, 2]),

@@ -29,7 +29,17 @@ extension Op {
             rotated = try node.int("rotary_embedding_dim", default: 0)
         }
 
-        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.rows() }
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            guard batch.hasPictures else { return .counted }
+            guard let found = batch.operand(0)?.relation.pictures, found.axis == 0 else { return .mixed }
+            // Tables of places are the same for every example; places and tables of each are not.
+            let others = batch.inputs.dropFirst().compactMap { $0 }
+            let isSame = others.enumerated().allSatisfy { index, operand in
+                operand.relation == .images(found)
+                    || (index < 2 && operand.relation == .constant && operand.shape.count == 2)
+            }
+            return isSame ? .images(found) : .mixed
+        }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "X")
@@ -99,6 +109,10 @@ extension Op {
             let (a, b) = (OperatorSample.values([1, 3, 1], seed: 1), OperatorSample.values([1, 3, 1], seed: 2))
             return [
                 OperatorSample("halves", Op.RotaryEmbedding(), [x, cos, sin, ids], differentiable: [0, 1, 2]),
+                OperatorSample(
+                    "two examples", Op.RotaryEmbedding(),
+                    [OperatorSample.values([2, 1, 2, 4]), cos, sin, NDArray([0, 4, 2, 1], shape: [2, 2])],
+                    differentiable: [0, 1, 2]),
                 OperatorSample(
                     "neighbours", Op.RotaryEmbedding(interleaved: true), [x, cos, sin, ids], differentiable: [0, 1, 2]),
                 OperatorSample(

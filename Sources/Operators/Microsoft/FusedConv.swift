@@ -52,8 +52,8 @@ extension Op.Microsoft {
         }
 
         public static func samples() throws -> [OperatorSample] {
-            let (x, w) = (OperatorSample.values([1, 2, 3, 3]), OperatorSample.values([2, 2, 2, 2], seed: 1))
-            let (b, z) = (OperatorSample.values([2], seed: 2), OperatorSample.values([1, 2, 2, 2], seed: 3))
+            let (x, w) = (OperatorSample.values([2, 2, 3, 3]), OperatorSample.values([2, 2, 2, 2], seed: 1))
+            let (b, z) = (OperatorSample.values([2], seed: 2), OperatorSample.values([2, 2, 2, 2], seed: 3))
             func op(_ activation: String, _ parameters: [Float]) throws -> FusedConv {
                 let values: [String: AttributeValue] = [
                     "activation": .string(activation), "activation_params": .floats(parameters),

@@ -97,13 +97,15 @@ extension BatchOperands {
 
     /// Attention: the first `operands` inputs are `[N, ...]`, and what else goes in is too or is the same for every picture, as a
     /// mask that broadcasts to `[N, heads, S, T]` is.
-    func attention(operands count: Int) -> BatchRelation {
+    ///
+    /// - `examples`: further operands that have numbers for each example, such as a mask of keys.
+    func attention(operands count: Int, examples: Set<Int> = []) -> BatchRelation {
         guard hasPictures else { return .counted }
         guard let found = operand(0)?.relation.pictures, found.axis == 0 else { return .mixed }
         for (index, operand) in inputs.enumerated() {
             guard let operand else { continue }
             if operand.relation == .images(found) { continue }
-            guard index >= count, operand.relation == .constant,
+            guard index >= count, !examples.contains(index), operand.relation == .constant,
                 operand.shape.count < 4 || operand.shape[0] == 1 || pictures == 1
             else { return .mixed }
         }

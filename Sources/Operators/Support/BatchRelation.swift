@@ -201,8 +201,10 @@ public struct BatchOperands {
     /// The first operand is `[N, ...]`, or rows of pictures, and every row is treated by itself: convolutions, pooling.
     public func rows(output: Int = 0) -> BatchRelation {
         guard hasPictures else { return .counted }
-        guard let rank = operand(0)?.shape.count, rank > 0 else { return .mixed }
-        return along(touching: Array(1..<rank), output: output)
+        guard let x = operand(0), let found = x.relation.pictures, found.axis == 0, areConstant(except: 0),
+            outputs[output].first == x.shape[0]
+        else { return .mixed }
+        return .images(found)
     }
 
     /// The first operand's elements in their order under another shape; the other operands only say which.
