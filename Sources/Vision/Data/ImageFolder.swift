@@ -109,12 +109,18 @@ struct FoundFiles {
                 let start = Array(raw.prefix(PictureFormat.signatureLength))
                 // An empty file has no first bytes to tell by.
                 if start.isEmpty { return isNamedPicture(path) ? nil : "an empty file" }
-                return PictureFormat.foreignKind(start)
+                return PictureFormat.foreignKind(start) ?? placeholderKind(path)
             }
         } catch {
             if case .notRegular = error.reason { return error.reason.description }
             return nil
         }
+    }
+
+    /// What Flickr and ImageNet give for a picture that is gone shows nothing of its class; the tutorial's ants hold one.
+    private static func placeholderKind(_ path: String) -> String? {
+        let isPlaceholder = Folder.lastComponent(path).lowercased().hasPrefix("imagenotfound.")
+        return isPlaceholder ? "a placeholder for a picture that was not found" : nil
     }
 
     private static func isNamedPicture(_ path: String) -> Bool {
