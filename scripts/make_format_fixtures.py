@@ -5,12 +5,15 @@ usage: make_format_fixtures.py [OUTPUT_FILE]      (default: Tests/Fixtures/pictu
 
 `file/NAME` holds a picture file's bytes, `rgb/NAME` uint8 [height, width, 3] of Image.open(FILE).convert("RGB"), `turned/NAME`
 the same after ImageOps.exif_transpose where that changes it, `pad/WxH/S/FILTER` and `resize/WxH/SxT/bicubic` what ImageOps.pad
-and Image.resize make of `source/WxH`. The metadata holds the versions. Greyscale of 16 bits is where we differ on purpose:
+and Image.resize make of `source/WxH`. HEIC comes from libheif-examples. The metadata holds the versions. Greyscale of 16 bits is where we differ on purpose:
 its high byte is kept.
 """
 import io
+import shutil
 import struct
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy
@@ -328,6 +331,20 @@ def avifs():
         yield f"orientation{orientation}.avif", encoded(in_mode("RGB"), "AVIF", exif=exif(orientation))
 
 
+def heics():
+    """Made and read by libheif's own programs: Pillow knows nothing of HEIC."""
+    if shutil.which("heif-enc") is None:
+        print("not made: HEIC (apt install libheif-examples)")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for width, height in ((64, 48), (33, 71)):
+            source, file = f"{folder}/in.png", f"{folder}/out.heic"
+            Image.fromarray(scene(width, height)).save(source)
+            subprocess.run(["heif-enc", "-q", "70", source, "-o", file], check=True, capture_output=True)
+            subprocess.run(["heif-convert", file, f"{folder}/back.png"], check=True, capture_output=True)
+            yield f"{width}x{height}.heic", Path(file).read_bytes(), Path(f"{folder}/back.png").read_bytes()
+
+
 def rgb(data):
     picture = Image.open(io.BytesIO(data))
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PPM", "PNG")):
@@ -351,6 +368,8 @@ def main():
                 turned = ImageOps.exif_transpose(picture)
                 if picture.getexif().get(0x0112, 1) != 1:
                     arrays[f"turned/{name}"] = numpy.asarray(turned.convert("RGB"))
+    for name, data, back in heics():
+        arrays[f"file/{name}"], arrays[f"rgb/{name}"] = numpy.frombuffer(data, numpy.uint8), rgb(back)
     for width, height in ((40, 23), (23, 40), (30, 30), (50, 3)):
         picture = Image.fromarray(scene(width, height))
         arrays[f"source/{width}x{height}"] = numpy.asarray(picture)

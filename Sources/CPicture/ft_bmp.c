@@ -11,54 +11,39 @@ typedef struct {
 } bitmap;
 
 static int read_header(bitmap *it, const uint8_t *data, size_t size, ft_codec_info *info, ft_codec_error *error) {
-    uint32_t header = size < 26 ? 0 : ft_codec_u32(data + FILE_HEADER);
+    uint32_t header = size < 26 ? 0 : ft_codec_u32(data + FILE_HEADER), offset = size < 26 ? 0 : ft_codec_u32(data + 10);
     bool is_old = header == OLD_HEADER;
-    if (header == 0 || (size_t)header + FILE_HEADER > size)
-        return ft_codec_fail(error, FT_CODEC_TRUNCATED, "the data ends inside the header");
+    if (header == 0 || (size_t)header + FILE_HEADER > size || offset > size)
+        return ft_codec_fail(error, FT_CODEC_TRUNCATED, "the data ends before the pixels");
     if (!is_old && header < 40) return ft_codec_fail(error, FT_CODEC_UNSUPPORTED, "a BMP header of %u bytes", header);
-    const uint8_t *at = data + FILE_HEADER;
+    const uint8_t *at = data + FILE_HEADER, *palette = at + header;
     int32_t height = is_old ? (int32_t)ft_codec_u16(at + 6) : (int32_t)ft_codec_u32(at + 8);
-    info->width = is_old ? ft_codec_u16(at + 4) : ft_codec_u32(at + 4);
     it->is_top_down = height < 0;
-    info->height = it->is_top_down ? 0u - (uint32_t)height : (uint32_t)height;
+    *info = (ft_codec_info){is_old ? ft_codec_u16(at + 4) : ft_codec_u32(at + 4),
+                            it->is_top_down ? 0u - (uint32_t)height : (uint32_t)height, 3, 0};
     it->bits = ft_codec_u16(at + (is_old ? 10 : 14));
     it->compression = is_old ? PLAIN : ft_codec_u32(at + 16);
-    info->channels = 3;
-    const uint8_t *palette = at + header;
-    if (it->bits == 16) it->masks[0] = 0x7C00, it->masks[1] = 0x3E0, it->masks[2] = 0x1F;
-    if (it->bits == 32) it->masks[0] = 0xFF0000, it->masks[1] = 0xFF00, it->masks[2] = 0xFF;
-    if (it->compression == MASKS || it->compression == ALPHA_MASKS) {
-        if ((size_t)(at - data) + 52 > size) return ft_codec_fail(error, FT_CODEC_TRUNCATED, "the masks are cut off");
-        for (int c = 0; c < 3; c++) it->masks[c] = ft_codec_u32(at + 40 + 4 * c);
-    }
-    uint32_t offset = ft_codec_u32(data + 10), used = is_old || it->bits > 8 ? 0 : ft_codec_u32(at + 32);
+    bool has_masks = it->compression == MASKS || it->compression == ALPHA_MASKS;
+    if (has_masks && size < FILE_HEADER + 52) return ft_codec_fail(error, FT_CODEC_TRUNCATED, "the masks are cut off");
+    for (int c = 0; c < 3; c++)
+        it->masks[c] = has_masks ? ft_codec_u32(at + 40 + 4 * c) : it->bits == 16 ? 0x7C00u >> 5 * c : 0xFF0000u >> 8 * c;
+    uint32_t used = is_old ? 0 : ft_codec_u32(at + 32);
     size_t entry = is_old ? 3 : 4, count = it->bits > 8 ? 0 : used > 0 && used < 256 ? used : 1u << it->bits;
-    memset(it->colors, 0, sizeof it->colors);
-    for (size_t i = 0; i < count && i < 256 && (size_t)(palette - data) + (i + 1) * entry <= size; i++)
+    for (size_t i = 0; i < count && (size_t)(palette - data) + (i + 1) * entry <= size; i++)
         for (int c = 0; c < 3; c++) it->colors[i][c] = palette[i * entry + 2 - c];
-    if (offset > size) return ft_codec_fail(error, FT_CODEC_TRUNCATED, "the data ends before the pixels");
     it->data = data + offset;
     it->end = data + size;
     return FT_CODEC_OK;
 }
 
-static uint8_t masked(uint32_t pixel, uint32_t mask) {
-    if (mask == 0) return 0;
-    uint32_t most = mask >> __builtin_ctz(mask), value = (pixel & mask) >> __builtin_ctz(mask);
-    return (uint8_t)((uint64_t)value * 255 / most);
-}
-
 static void read_row(const bitmap *it, const uint8_t *in, uint32_t width, uint8_t *out) {
     for (uint32_t x = 0; x < width; x++, out += 3) {
-        if (it->bits <= 8) {
-            uint32_t first = x * it->bits, shift = 8 - it->bits - first % 8;
-            memcpy(out, it->colors[in[first / 8] >> shift & ((1u << it->bits) - 1)], 3);
-        } else if (it->bits == 24) {
-            out[0] = in[3 * x + 2], out[1] = in[3 * x + 1], out[2] = in[3 * x];
-        } else {
-            uint32_t pixel = it->bits == 16 ? ft_codec_u16(in + 2 * x) : ft_codec_u32(in + 4 * x);
-            for (int c = 0; c < 3; c++) out[c] = masked(pixel, it->masks[c]);
-        }
+        const uint8_t *at = in + (size_t)x * it->bits / 8;
+        if (it->bits <= 8) memcpy(out, it->colors[*at >> (8 - it->bits - x * it->bits % 8) & ((1u << it->bits) - 1)], 3);
+        uint32_t pixel = it->bits < 16 ? 0 : ft_codec_u16(at) | (it->bits < 24 ? 0 : (uint32_t)at[2] << 16);
+        if (it->bits == 32) pixel |= (uint32_t)at[3] << 24;
+        for (int c = 0; c < 3 && it->bits > 8; c++)
+            out[c] = it->masks[c] ? (uint8_t)((uint64_t)(pixel & it->masks[c]) * 255 / it->masks[c]) : 0;
     }
 }
 
@@ -86,8 +71,7 @@ static bool read_runs(const bitmap *it, const ft_codec_info *info, uint8_t *pixe
             uint64_t row = it->is_top_down ? y : info->height - 1 - y;
             if (x < info->width && y < info->height) memcpy(pixels + (row * info->width + x) * 3, it->colors[index], 3);
         }
-        in += bytes;
-        if (bytes % 2 && in < it->end) in++;
+        in += bytes + (bytes % 2 && it->end - in > (ptrdiff_t)bytes);
         if (y >= info->height) return true;
     }
     return false;
@@ -100,13 +84,12 @@ int ft_bmp_decode(const uint8_t *data, size_t size, const ft_codec_limits *limit
     if (read_header(&it, data, size, info, error)) return error->status;
     bool is_run = (it.compression == RUNS_OF_8 && it.bits == 8) || (it.compression == RUNS_OF_4 && it.bits == 4);
     bool is_masked = (it.compression == MASKS || it.compression == ALPHA_MASKS) && (it.bits == 16 || it.bits == 32);
-    bool is_depth = it.bits == 1 || it.bits == 2 || it.bits == 4 || it.bits == 8 || it.bits % 8 == 0;
-    if (!is_depth || it.bits == 0 || it.bits > 32 || !(is_run || is_masked || it.compression == PLAIN))
+    bool is_depth = it.bits == 24 || (it.bits > 0 && it.bits <= 32 && (it.bits & (it.bits - 1)) == 0);
+    if (!is_depth || !(is_run || is_masked || it.compression == PLAIN))
         return ft_codec_fail(error, FT_CODEC_UNSUPPORTED, "a BMP of %u bits and compression %u", it.bits, it.compression);
     if (ft_codec_check_size(info->width, info->height, size, is_run ? FT_CODEC_ANY_PIXELS_PER_BYTE : 8, limits, error))
         return error->status;
-    if (!pixels) return FT_CODEC_OK;
-    if (ft_codec_check_capacity(info, capacity, error)) return error->status;
+    if (!pixels || ft_codec_check_capacity(info, capacity, error)) return error->status;
     for (size_t i = 0; is_run && i < (size_t)info->width * info->height; i++) memcpy(pixels + 3 * i, it.colors[0], 3);
     size_t stride = ((size_t)info->width * it.bits + 31) / 32 * 4;
     if (is_run ? !read_runs(&it, info, pixels) : (size_t)(it.end - it.data) / info->height < stride)
