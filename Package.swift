@@ -47,13 +47,20 @@ let package = Package(
             linkerSettings: [.linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
         .target(name: "CFiles"),
         .target(
-            name: "CPicture", dependencies: ["CJPEG", "CPNG"],
-            linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
+            name: "CPicture", dependencies: ["CJPEG", "CPNG", "CWebP", "CGIF", "CTIFF"],
+            linkerSettings: [
+                .linkedLibrary("jpeg"), .linkedLibrary("png16"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"),
+                .linkedLibrary("gif"), .linkedLibrary("tiff"), .linkedLibrary("m"), .linkedLibrary("dl"),
+                .linkedLibrary("pthread"),
+            ]),
         .target(name: "COnnx", dependencies: ["CProtobufC"]),
         .target(name: "CEvents", dependencies: ["CProtobufC"]),
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
+        .systemLibrary(name: "CGIF", providers: [.apt(["libgif-dev"])]),
+        .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4", providers: [.apt(["libtiff-dev"])]),
 
         // Tests.
         .target(

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from PIL import Image
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import save
+from safetensors.numpy import load_file, save
 
 CORPUS = pathlib.Path(__file__).parent.parent / "Fuzz" / "Corpus"
 
@@ -116,6 +116,16 @@ def pictures():
     yield "FuzzPNG/gray16.png", Image.fromarray(values[:, :, 0].astype(np.uint16) * 257), {}
 
 
+def formats():
+    """The tests' pictures of the other formats, as scripts/make_format_fixtures.py wrote them: a few of each."""
+    arrays = load_file(CORPUS.parent.parent / "Tests/Fixtures/pictures/formats.safetensors")
+    targets = {"webp": "WebP", "gif": "GIF", "tif": "TIFF", "bmp": "BMP", "pnm": "PNM", "avif": "AVIF"}
+    for suffix, target in targets.items():
+        names = sorted(name for name in arrays if name.startswith("file/") and name.endswith("." + suffix))
+        for name in names[:: max(1, len(names) // 24)]:
+            yield f"Fuzz{target}/{name[5:]}", arrays[name].tobytes()
+
+
 def main():
     folder = CORPUS / "FuzzModel"
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +146,10 @@ def main():
     for name, picture, options in pictures():
         (CORPUS / name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(CORPUS / name, **options)
+
+    for name, data in formats():
+        (CORPUS / name).parent.mkdir(parents=True, exist_ok=True)
+        (CORPUS / name).write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #include "ft_codec_private.h"
 #include <setjmp.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <jpeglib.h>
@@ -13,6 +14,8 @@ typedef struct {
     struct jpeg_error_mgr base;
     jmp_buf escape;
     ft_codec_error *error;
+    /// True once the data has ended and an end marker been given in its place.
+    bool ended;
 } error_manager;
 
 typedef struct {
@@ -20,8 +23,15 @@ typedef struct {
     int max_scans;
 } scan_monitor;
 
+static void fail_truncated(error_manager *manager) {
+    ft_codec_fail(manager->error, FT_CODEC_TRUNCATED, "the data ends before the picture does");
+    longjmp(manager->escape, 1);
+}
+
 static void fail(j_common_ptr info, int status) {
     error_manager *manager = (error_manager *)info->err;
+    // What is wrong after the end of the data is that it ended.
+    if (manager->ended && status == FT_CODEC_CORRUPT) fail_truncated(manager);
     char text[JMSG_LENGTH_MAX];
     manager->base.format_message(info, text);
     ft_codec_fail(manager->error, status, "%s", text);
@@ -63,15 +73,21 @@ static void on_progress(j_common_ptr info) {
 
 static void source_nothing(j_decompress_ptr decoder) { (void)decoder; }
 
+// Many files lack the end marker alone. It is given once; where coded data is missing, too, libjpeg complains of meeting
+// the marker, and what it asks for after it does not exist.
 static boolean source_end(j_decompress_ptr decoder) {
+    static const JOCTET end[2] = {0xFF, JPEG_EOI};
     error_manager *manager = (error_manager *)decoder->err;
-    ft_codec_fail(manager->error, FT_CODEC_TRUNCATED, "the data ends before the picture does");
-    longjmp(manager->escape, 1);
+    if (manager->ended) fail_truncated(manager);
+    manager->ended = true;
+    decoder->src->next_input_byte = end;
+    decoder->src->bytes_in_buffer = sizeof end;
+    return TRUE;
 }
 
 static void source_skip(j_decompress_ptr decoder, long count) {
     if (count <= 0) return;
-    if ((size_t)count > decoder->src->bytes_in_buffer) source_end(decoder);
+    if ((size_t)count > decoder->src->bytes_in_buffer) fail_truncated((error_manager *)decoder->err);
     decoder->src->next_input_byte += count;
     decoder->src->bytes_in_buffer -= (size_t)count;
 }
@@ -84,9 +100,9 @@ static void read_header(j_decompress_ptr decoder, size_t size, const ft_codec_li
         case JCS_GRAYSCALE: decoder->out_color_space = JCS_GRAYSCALE; break;
         case JCS_RGB:
         case JCS_YCbCr: decoder->out_color_space = JCS_RGB; break;
-        case JCS_CMYK: unsupported = "CMYK colours (convert the file to RGB)"; break;
-        case JCS_YCCK: unsupported = "YCCK (CMYK) colours (convert the file to RGB)"; break;
-        default: unsupported = "a colour space that is neither grey, RGB nor YCbCr"; break;
+        case JCS_CMYK:
+        case JCS_YCCK: decoder->out_color_space = JCS_CMYK; break;
+        default: unsupported = "a colour space that is neither grey, RGB, YCbCr, CMYK nor YCCK"; break;
     }
     if (unsupported) {
         ft_codec_fail(manager->error, FT_CODEC_UNSUPPORTED, "the JPEG uses %s", unsupported);
@@ -100,10 +116,38 @@ static void read_header(j_decompress_ptr decoder, size_t size, const ft_codec_li
     info->channels = decoder->out_color_space == JCS_GRAYSCALE ? 1 : 3;
 }
 
+// Without an end marker the scans that refine a picture, or hold further components, may be missing as a whole.
+static bool lacks_scans(j_decompress_ptr decoder) {
+    if (!jpeg_has_multiple_scans(decoder)) return false;
+    if (!decoder->coef_bits) return true;
+    for (int c = 0; c < decoder->num_components; c++)
+        for (int k = 0; k < DCTSIZE2; k++)
+            if (decoder->coef_bits[c][k] != 0) return true;
+    return false;
+}
+
+// Adobe's programs store inks inverted, and with them everybody else.
+static void read_inks(j_decompress_ptr decoder, uint8_t *pixels, size_t row_bytes) {
+    size_t width = decoder->output_width;
+    JSAMPARRAY row = decoder->mem->alloc_sarray((j_common_ptr)decoder, JPOOL_IMAGE, (JDIMENSION)(width * 4), 1);
+    while (decoder->output_scanline < decoder->output_height) {
+        uint8_t *out = pixels + decoder->output_scanline * row_bytes;
+        jpeg_read_scanlines(decoder, row, 1);
+        for (size_t x = 0; x < width; x++) {
+            const JSAMPLE *in = row[0] + 4 * x;
+            const uint8_t inks[4] = {255 - in[0], 255 - in[1], 255 - in[2], 255 - in[3]};
+            ft_codec_cmyk_to_rgb(inks, out + 3 * x);
+        }
+    }
+}
+
 static void read_pixels(j_decompress_ptr decoder, uint8_t *pixels, size_t row_bytes) {
     decoder->dct_method = JDCT_ISLOW;
     decoder->do_fancy_upsampling = TRUE;
     jpeg_start_decompress(decoder);
+    error_manager *manager = (error_manager *)decoder->err;
+    if (manager->ended && lacks_scans(decoder)) fail_truncated(manager);
+    if (decoder->out_color_space == JCS_CMYK) read_inks(decoder, pixels, row_bytes);
     enum { ROWS = 8 };
     while (decoder->output_scanline < decoder->output_height) {
         JSAMPROW rows[ROWS];
@@ -130,9 +174,9 @@ int ft_jpeg_decode(const uint8_t *data, size_t size, const ft_codec_limits *limi
         .term_source = source_nothing,
     };
     memset(&decoder, 0, sizeof decoder);
-    error->status = FT_CODEC_OK;
-    error->message[0] = 0;
+    ft_codec_begin(info, error);
     manager.error = error;
+    manager.ended = false;
     decoder.err = jpeg_std_error(&manager.base);
     manager.base.error_exit = on_error;
     manager.base.emit_message = on_message;
@@ -147,10 +191,7 @@ int ft_jpeg_decode(const uint8_t *data, size_t size, const ft_codec_limits *limi
     read_header(&decoder, size, limits, info, &manager);
     if (pixels) {
         size_t row_bytes = (size_t)info->width * info->channels;
-        if (capacity / info->height < row_bytes) {
-            ft_codec_fail(error, FT_CODEC_OUT_OF_MEMORY, "the pixel buffer is too small");
-            longjmp(manager.escape, 1);
-        }
+        if (ft_codec_check_capacity(info, capacity, error)) longjmp(manager.escape, 1);
         read_pixels(&decoder, pixels, row_bytes);
     }
     jpeg_destroy_decompress(&decoder);

@@ -1,5 +1,6 @@
 #include "ft_codec_private.h"
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,15 @@
 // DEFLATE expands one byte to at most 1032, and one byte of a row holds at most eight pixels.
 enum { PNG_PIXELS_PER_BYTE = 1032 * 8 };
 
+// What the callbacks of a picture being read share.
 typedef struct {
-    const uint8_t *data;
-    size_t left;
+    size_t size;
+    const ft_codec_limits *limits;
+    ft_codec_info *info;
+    uint8_t *pixels;
+    size_t capacity;
+    int passes;
+    bool complete;
     ft_codec_error *error;
 } reader;
 
@@ -35,17 +42,6 @@ static void on_warning(png_structp png, png_const_charp message) {
     (void)message;
 }
 
-static void read_bytes(png_structp png, png_bytep out, size_t count) {
-    reader *source = png_get_io_ptr(png);
-    if (count > source->left) {
-        ft_codec_fail(source->error, FT_CODEC_TRUNCATED, "the data ends before the picture does");
-        png_longjmp(png, 1);
-    }
-    memcpy(out, source->data, count);
-    source->data += count;
-    source->left -= count;
-}
-
 // Samples become 8-bit grey or RGB: alpha and transparency are dropped (not blended), as a conversion to RGB does.
 static void set_transforms(png_structp png, png_infop header, ft_codec_info *info) {
     int color = png_get_color_type(png, header);
@@ -57,53 +53,64 @@ static void set_transforms(png_structp png, png_infop header, ft_codec_info *inf
     info->channels = color & PNG_COLOR_MASK_COLOR ? 3 : 1;
 }
 
-static int read_header(png_structp png, png_infop header, size_t size, const ft_codec_limits *limits,
-                       ft_codec_info *info, ft_codec_error *error) {
+static void set_limits(png_structp png, const ft_codec_limits *limits) {
     // Text, time and colour profile chunks are passed over unread: nothing here uses them.
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_chunk_malloc_max(png, limits->max_working_bytes);
-    png_read_info(png, header);
+}
+
+// Jumps out when only the header was asked for.
+static void on_header(png_structp png, png_infop header) {
+    reader *state = png_get_progressive_ptr(png);
+    ft_codec_info *info = state->info;
     info->width = png_get_image_width(png, header);
     info->height = png_get_image_height(png, header);
-    return ft_codec_check_size(info->width, info->height, size, PNG_PIXELS_PER_BYTE, limits, error);
-}
-
-static int read_pixels(png_structp png, png_infop header, const ft_codec_info *info, uint8_t *pixels, size_t capacity,
-                       ft_codec_error *error) {
-    int passes = png_set_interlace_handling(png);
+    if (ft_codec_check_size(info->width, info->height, state->size, PNG_PIXELS_PER_BYTE, state->limits, state->error))
+        png_longjmp(png, 1);
+    set_transforms(png, header, info);
+    if (!state->pixels) png_longjmp(png, 1);
+    state->passes = png_set_interlace_handling(png);
     png_read_update_info(png, header);
     size_t row_bytes = (size_t)info->width * info->channels;
-    if (png_get_rowbytes(png, header) != row_bytes)
-        return ft_codec_fail(error, FT_CODEC_UNSUPPORTED, "unexpected sample layout");
-    if (capacity / info->height < row_bytes)
-        return ft_codec_fail(error, FT_CODEC_OUT_OF_MEMORY, "the pixel buffer is too small");
+    if (png_get_rowbytes(png, header) != row_bytes) {
+        ft_codec_fail(state->error, FT_CODEC_UNSUPPORTED, "unexpected sample layout");
+        png_longjmp(png, 1);
+    }
+    if (ft_codec_check_capacity(info, state->capacity, state->error)) png_longjmp(png, 1);
     // The first pass of an interlaced picture leaves gaps; libpng reads back what later passes keep.
-    if (passes > 1) memset(pixels, 0, row_bytes * info->height);
-    for (int pass = 0; pass < passes; pass++)
-        for (uint32_t y = 0; y < info->height; y++) png_read_row(png, pixels + y * row_bytes, NULL);
-    return FT_CODEC_OK;
+    if (state->passes > 1) memset(state->pixels, 0, row_bytes * info->height);
 }
 
+static void on_row(png_structp png, png_bytep row, png_uint_32 y, int pass) {
+    reader *state = png_get_progressive_ptr(png);
+    const ft_codec_info *info = state->info;
+    if (y >= info->height) return;
+    if (row) png_progressive_combine_row(png, state->pixels + (size_t)y * info->width * info->channels, row);
+    if (y + 1 == info->height && pass + 1 == state->passes) state->complete = true;
+}
+
+// libpng's other way of reading unpacks whatever follows the last row.
 int ft_png_decode(const uint8_t *data, size_t size, const ft_codec_limits *limits, ft_codec_info *info,
                   uint8_t *pixels, size_t capacity, ft_codec_error *error) {
-    error->status = FT_CODEC_OK;
-    error->message[0] = 0;
-    reader source = {data, size, error};
+    ft_codec_begin(info, error);
+    reader state = {.size = size, .limits = limits, .info = info, .pixels = pixels, .capacity = capacity, .error = error};
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, error, on_error, on_warning);
     png_infop header = png ? png_create_info_struct(png) : NULL;
     if (!header) {
         png_destroy_read_struct(&png, NULL, NULL);
         return ft_codec_fail(error, FT_CODEC_OUT_OF_MEMORY, "no memory for the PNG decoder");
     }
+    // `state` is changed between setjmp and longjmp only through the pointer that libpng holds, so it stays in memory.
     if (setjmp(png_jmpbuf(png)) == 0) {
-        png_set_read_fn(png, &source, read_bytes);
-        if (read_header(png, header, size, limits, info, error) == FT_CODEC_OK) {
-            set_transforms(png, header, info);
-            if (pixels) read_pixels(png, header, info, pixels, capacity, error);
-        }
+        set_limits(png, limits);
+        png_set_progressive_read_fn(png, &state, on_header, on_row, NULL);
+        png_process_data(png, header, (png_bytep)data, size);
     }
     png_destroy_read_struct(&png, &header, NULL);
+    bool is_enough = pixels ? state.complete : info->width > 0;
+    if (error->status == FT_CODEC_OK && !is_enough)
+        ft_codec_fail(error, FT_CODEC_TRUNCATED, "the data ends before the picture does");
     return error->status;
 }
 

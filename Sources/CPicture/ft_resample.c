@@ -13,7 +13,7 @@ static inline uint8_t to_byte(int32_t sum) {
 
 static inline int32_t weight(const ft_resample_axis *axis, int i, int tap) {
     size_t at = (size_t)i * axis->taps + tap;
-    return ((int32_t)axis->high[at] << FT_RESAMPLE_LOW_BITS) + axis->low[at];
+    return (int32_t)axis->high[at] * (1 << FT_RESAMPLE_LOW_BITS) + axis->low[at];
 }
 
 static const int32_t half = 1 << (FT_RESAMPLE_PRECISION - 1);
@@ -223,13 +223,13 @@ void ft_resample_columns_u8(const uint8_t *src, size_t src_stride, size_t row_by
 // MARK: Conversions
 
 void ft_planes_f32(const uint8_t *src, size_t src_stride, int width, int height, int channels, int mirror,
-                   const float *table, float *dst) {
+                   int reverse, const float *table, float *dst) {
     size_t plane = (size_t)width * height;
     ptrdiff_t step = mirror ? -channels : channels;
     for (int y = 0; y < height; y++, src += src_stride, dst += width) {
         const uint8_t *in = mirror ? src + (size_t)(width - 1) * channels : src;
         if (channels == 3) {
-            float *red = dst, *green = dst + plane, *blue = dst + 2 * plane;
+            float *red = dst + (reverse ? 2 * plane : 0), *green = dst + plane, *blue = dst + (reverse ? 0 : 2 * plane);
             for (int x = 0; x < width; x++, in += step) {
                 red[x] = table[in[0]];
                 green[x] = table[256 + in[1]];
@@ -237,7 +237,8 @@ void ft_planes_f32(const uint8_t *src, size_t src_stride, int width, int height,
             }
         } else {
             for (int x = 0; x < width; x++, in += step)
-                for (int c = 0; c < channels; c++) dst[x + c * plane] = table[c * 256 + in[c]];
+                for (int c = 0; c < channels; c++)
+                    dst[x + (reverse ? channels - 1 - c : c) * plane] = table[c * 256 + in[c]];
         }
     }
 }

@@ -58,7 +58,7 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    public var description: String { path.isEmpty ? "\(reason)" : "\(path): \(reason)" }
+    public var description: String { path.isEmpty ? "\(reason)" : "\(path.shown): \(reason)" }
 }
 
 extension FileError.Reason: CustomStringConvertible {

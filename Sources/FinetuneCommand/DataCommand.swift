@@ -63,8 +63,15 @@ struct DataCommand: ParsableCommand {
             let formats = part.formats.map { "\($0.value) \($0.key.rawValue)" }.sorted().joined(separator: ", ")
             if !formats.isEmpty { Console.line("Formats\(title): \(formats)") }
             if let sizes = sizeLine(part.sizes) { Console.line("Sizes\(title): \(sizes)") }
-            for file in part.ignored.prefix(5) { Console.line("Not a picture\(title): '\(file.path)' (\(file.kind))") }
-            if part.ignored.count > 5 { Console.line("Not a picture\(title): \(part.ignored.count - 5) more") }
+            let foreign = part.ignored.filter { !$0.isPicture }
+            for file in foreign.prefix(5) { Console.line("Not a picture\(title): '\(file.path)' (\(file.kind))") }
+            if foreign.count > 5 { Console.line("Not a picture\(title): \(foreign.count - 5) more") }
+            let left = part.ignored.filter(\.isPicture)
+            if let first = left.first { Console.line("Left out\(title): \(Wording.count(left.count, "picture")) \(first.kind)") }
+            if part.rotatedCount > 0 {
+                Console.line(
+                    "Rotated\(title): \(Wording.count(part.rotatedCount, "picture")) (train --exif apply turns them)")
+            }
             for picture in part.unreadable.prefix(5) { Console.line("Cannot be read\(title): \(picture)") }
             if part.unreadable.count > 5 { Console.line("Cannot be read\(title): \(part.unreadable.count - 5) more") }
         }
@@ -77,7 +84,7 @@ struct DataCommand: ParsableCommand {
 
     /// A row for each class, a column for each part.
     private func countLines(_ report: DataReport) -> [String] {
-        let names = report.classes + ["all"]
+        let names = report.classes.map(\.shown) + ["all"]
         let columns = report.parts.map { part in
             [part.name] + part.classCounts.map { "\($0)" } + ["\(part.count)"]
         }
@@ -121,6 +128,7 @@ struct DataCommand: ParsableCommand {
             var classes: [Class]
             var formats: [String: Int]
             var sizes: [Size]
+            var rotated: Int
             var unreadable: [File]
             var ignored: [File]
         }
@@ -148,7 +156,7 @@ struct DataCommand: ParsableCommand {
                     formats: Dictionary(uniqueKeysWithValues: part.formats.map { ($0.key.rawValue, $0.value) }),
                     sizes: part.sizes.map { Part.Size(width: $0.key.width, height: $0.key.height, count: $0.value) }
                         .sorted { ($1.count, $0.width, $0.height) < ($0.count, $1.width, $1.height) },
-                    unreadable: part.unreadable.map { Part.File(file: $0.path, reason: "\($0.reason)") },
+                    rotated: part.rotatedCount, unreadable: part.unreadable.map { Part.File(file: $0.path, reason: "\($0.reason)") },
                     ignored: part.ignored.map { Part.File(file: $0.path, reason: $0.kind) })
             }
         }

@@ -27,6 +27,8 @@ struct EvaluateCommand: ParsableCommand {
         let dataset = try Predictor.dataset(data, valFraction: split.valFraction, seed: split.seed)
         if !output.quiet {
             for note in predictor.loaded.notes { Console.note(note) }
+            Console.note("Pictures: \(predictor.loaded.preprocessing)")
+            if let rotated = predictor.loaded.preprocessing.rotationNote(dataset) { Console.note(rotated) }
             if let ignored = dataset.ignoredSummary { Console.note(ignored) }
         }
         var bar = ProgressLine(isEnabled: !output.quiet)
@@ -35,10 +37,10 @@ struct EvaluateCommand: ParsableCommand {
         }
         bar.clear()
         for picture in evaluation.skipped { Console.note("left out: \(picture)") }
-        let width = evaluation.classes.map(\.name.count).max() ?? 0
+        let width = evaluation.classes.map(\.name.shown.count).max() ?? 0
         for entry in evaluation.classes where !output.quiet {
-            let padding = String(repeating: " ", count: width - entry.name.count)
-            Console.line("\(entry.name)\(padding)  \(entry.correct)/\(entry.total)")
+            let padding = String(repeating: " ", count: width - entry.name.shown.count)
+            Console.line("\(entry.name.shown)\(padding)  \(entry.correct)/\(entry.total)")
         }
         Console.line(
             String(

@@ -94,7 +94,7 @@ struct Finetune: ParsableCommand {
         }
         let code = exitCode(for: error)
         if code == .success {
-            Console.line(fullMessage(for: error))
+            Console.text(fullMessage(for: error))
             return 0
         }
         let isParsers = code == .validationFailure

@@ -34,10 +34,7 @@ struct LRFindCommand: ParsableCommand {
 
     func run() throws {
         var settings = RunSettings(model: ModelOptions.resolve(model.model))
-        settings.imageSize = model.overrides.imageSize
-        settings.resize = model.overrides.resize
-        settings.normalize = model.overrides.normalize
-        settings.outputName = model.overrides.outputName
+        settings.pictures = model.overrides
         data.apply(to: &settings)
         features.apply(to: &settings)
         try training.apply(to: &settings)

@@ -11,7 +11,7 @@ struct OpsCommand: ParsableCommand {
 
     func run() throws {
         let rows = OperatorTable.rows
-        if markdown { Console.line(OperatorTable.markdown.dropLast()) }
+        if markdown { Console.text(OperatorTable.markdown.dropLast()) }
         let width = rows.map(\.name.count).max() ?? 0
         for row in rows where output.isShowingText && !markdown {
             let name = row.name + String(repeating: " ", count: width - row.name.count)

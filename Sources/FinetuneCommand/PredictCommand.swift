@@ -40,6 +40,8 @@ struct PredictCommand: ParsableCommand {
         let predictor = try Predictor(LoadedModel(path: path, overrides: model.overrides))
         if !output.quiet {
             for note in predictor.loaded.notes { Console.note(note) }
+            Console.note("Pictures: \(predictor.loaded.preprocessing)")
+            if let rotated = predictor.loaded.preprocessing.rotationNote(files) { Console.note(rotated) }
             if let summary = ignored.summary { Console.note(summary) }
         }
         var bar = ProgressLine(isEnabled: !output.quiet)
@@ -53,7 +55,7 @@ struct PredictCommand: ParsableCommand {
             try AtomicFile.write(lines.map { $0 + "\n" }.joined(), to: file)
             if !output.quiet { Console.line("Written: \(file) (\(Wording.count(predictions.count, "picture")))") }
         } else {
-            for line in lines { Console.line(line) }
+            for line in lines { Console.data(line) }
         }
         if output.json { try Console.json(Report(predictions: predictions)) }
     }

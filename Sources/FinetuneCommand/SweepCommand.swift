@@ -32,10 +32,7 @@ struct SweepCommand: ParsableCommand {
 
     func run() throws {
         var base = RunSettings(model: ModelOptions.resolve(model.model))
-        base.imageSize = model.overrides.imageSize
-        base.resize = model.overrides.resize
-        base.normalize = model.overrides.normalize
-        base.outputName = model.overrides.outputName
+        base.pictures = model.overrides
         data.apply(to: &base)
         features.apply(to: &base)
         training.apply(to: &base)

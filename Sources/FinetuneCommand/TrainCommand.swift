@@ -126,10 +126,7 @@ struct TrainCommand: ParsableCommand {
 
     private func makeSettings() throws -> RunSettings {
         var settings = RunSettings(model: ModelOptions.resolve(model.model ?? ""))
-        settings.imageSize = model.pictures.imageSize
-        settings.resize = model.pictures.resize
-        settings.normalize = model.pictures.normalize
-        settings.outputName = model.pictures.outputName
+        settings.pictures = model.pictures.overrides
         data.apply(to: &settings)
         features.apply(to: &settings)
         try training.apply(to: &settings)
@@ -154,7 +151,9 @@ struct TrainCommand: ParsableCommand {
         let data = run.data
         Console.line(
             "Data: \(data.train.count) train and \(data.val.count) val pictures of \(data.classes.count) classes "
-                + "(\(data.classes.prefix(6).joined(separator: ", "))\(data.classes.count > 6 ? ", ..." : ""))")
+                + "(\(data.classes.prefix(6).map(\.shown).joined(separator: ", "))"
+                + "\(data.classes.count > 6 ? ", ..." : ""))")
+        Console.line("Pictures: \(run.loaded.preprocessing)")
         if let head = run.head {
             Console.line(
                 "Head: \(head.path) replaced, \(head.oldClasses) to \(head.newClasses) classes (\(head.inFeatures) features)"

@@ -1,3 +1,5 @@
+import Files
+
 /// HTML or SVG text. What is interpolated is escaped unless it is markup itself.
 ///
 /// ```swift
@@ -23,7 +25,8 @@ public struct Markup: ExpressibleByStringInterpolation, Sendable {
 
         public mutating func appendLiteral(_ literal: String) { text += literal }
 
-        /// Escapes; a character that XML forbids becomes U+FFFD.
+        /// Escapes. Characters that would act on the text around them are spelt out, as on a terminal; those that XML forbids
+        /// besides become U+FFFD.
         public mutating func appendInterpolation(_ value: some StringProtocol) {
             for scalar in value.unicodeScalars {
                 switch scalar {
@@ -32,7 +35,8 @@ public struct Markup: ExpressibleByStringInterpolation, Sendable {
                 case ">": text += "&gt;"
                 case "\"": text += "&quot;"
                 case "\t", "\n", "\r": text.unicodeScalars.append(scalar)
-                case "\0"..<" ", "\u{FFFE}", "\u{FFFF}": text += "\u{FFFD}"
+                case "\u{FFFE}", "\u{FFFF}": text += "\u{FFFD}"
+                case _ where scalar.isMisleading: text += scalar.spelling
                 default: text.unicodeScalars.append(scalar)
                 }
             }

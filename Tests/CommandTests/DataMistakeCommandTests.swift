@@ -53,7 +53,7 @@ import Testing
         let predict = ["predict", "--model", Program.tiny, root]
         let stopped = try Program.run(predict)
         #expect(stopped.status == 1 && stopped.errors.contains("zero"), "\(stopped.errors)")
-        #expect(stopped.errors.contains("1 file is not a JPEG or PNG picture"), "\(stopped.errors)")
+        #expect(stopped.errors.contains("1 file is not a picture and left out"), "\(stopped.errors)")
         let skipped = try Program.run(predict + ["--skip-bad-pictures"])
         #expect(skipped.status == 0 && skipped.output.split(separator: "\n").count == 2, "\(skipped.output)")
         #expect(skipped.errors.split(separator: "\n").count { $0.hasPrefix("left out: ") } == 2, "\(skipped.errors)")

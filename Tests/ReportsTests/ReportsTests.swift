@@ -11,7 +11,7 @@ import Vision
     @Test func escapesWhatIsInterpolated() {
         let name = "<b a=\"1\">&\u{1}é</b>"
         let inner: Markup = "<i>\(name)</i>"
-        #expect(inner.text == "<i>&lt;b a=&quot;1&quot;&gt;&amp;\u{FFFD}é&lt;/b&gt;</i>")
+        #expect(inner.text == "<i>&lt;b a=&quot;1&quot;&gt;&amp;\\u{1}é&lt;/b&gt;</i>")
         let outer: Markup = "<p>\(inner)\([inner, inner])\(Markup?.none)\(7)</p>"
         #expect(outer.text == "<p>" + inner.text + inner.text + inner.text + "7</p>")
     }

@@ -17,7 +17,7 @@ struct SharedPicturesTests {
         #expect(split.classes == ["ants", "bees"])
         #expect(split.train.classCounts == [123, 121])
         #expect(split.val.classCounts == [70, 83])
-        #expect(split.ignored.map(\.kind) == ["a GIF picture"])
+        #expect(split.ignored.map(\.kind) == ["a placeholder for a picture that was not found"])
         let report = DataReport(split)
         #expect(report.parts.flatMap(\.unreadable) == [])
     }

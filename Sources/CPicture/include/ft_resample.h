@@ -11,8 +11,8 @@ enum { FT_RESAMPLE_PRECISION = 22, FT_RESAMPLE_LOW_BITS = 11 };
 
 /// Weights of one axis.
 ///
-/// Output i is the sum over t < counts[i] of weight(i, t) * input[starts[i] + t]. A weight w, 0 <= w <= 2^22, is stored
-/// as w = high << 11 | low, so that pairs of taps multiply in 16 bits. `taps` is the row length of `high` and `low`, a
+/// Output i is the sum over t < counts[i] of weight(i, t) * input[starts[i] + t]. A weight w, |w| < 2^23, is stored
+/// as w = high * 2^11 + low, 0 <= low < 2^11, so that pairs of taps multiply in 16 bits. `taps` is the row length of `high` and `low`, a
 /// multiple of four; weights from counts[i] on are zero.
 typedef struct {
     const int32_t *starts, *counts;
@@ -37,9 +37,9 @@ void ft_resample_columns_u8_portable(const uint8_t *src, size_t src_stride, size
                                      const ft_resample_axis *axis, uint8_t *dst);
 
 /// Interleaved bytes to planes of floats: dst[c][y][x] = table[c * 256 + src[y][x][c]], mirrored left to right on
-/// request.
+/// request; reversed, the last channel's plane comes first.
 void ft_planes_f32(const uint8_t *src, size_t src_stride, int width, int height, int channels, int mirror,
-                   const float *table, float *dst);
+                   int reverse, const float *table, float *dst);
 
 /// RGB to greyscale with the weights of ITU-R 601 in 16-bit fixed point, rounded: (19595 R + 38470 G + 7471 B) / 65536.
 void ft_grey_from_rgb_u8(const uint8_t *src, size_t pixels, uint8_t *dst);

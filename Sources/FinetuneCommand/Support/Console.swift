@@ -9,34 +9,27 @@ import Foundation
 
 /// Where text goes: results to standard output, everything about them to standard error.
 enum Console {
-    /// A line of results, in colour where that can be shown.
+    /// One line of results, in colour where that can be shown. Names in it may hold anything, see `shown`.
     static func line(_ text: some StringProtocol = "", _ style: Style? = nil) {
-        let text = harmless(text, on: STDOUT_FILENO)
+        let text = text.shown
         write((style.map { styled(text, $0) } ?? text) + "\n", to: STDOUT_FILENO)
     }
 
-    /// A line about the work: what was found, assumed, left out.
-    static func note(_ text: some StringProtocol) {
-        write(oneLine(harmless(text, on: STDERR_FILENO)) + "\n", to: STDERR_FILENO)
+    /// A text of several lines that holds no names.
+    static func text(_ text: some StringProtocol) { write(text + "\n", to: STDOUT_FILENO) }
+
+    /// A line that programs read, as it is; on a terminal, where nobody but a person does, as `line`.
+    static func data(_ text: String) {
+        write((isatty(STDOUT_FILENO) == 1 ? text.shown : text) + "\n", to: STDOUT_FILENO)
     }
+
+    /// A line about the work: what was found, assumed, left out.
+    static func note(_ text: some StringProtocol) { write(text.shown + "\n", to: STDERR_FILENO) }
 
     /// The one line of a failure.
     static func error(_ text: some StringProtocol) {
-        let text = oneLine(harmless(text, on: STDERR_FILENO))
-        write("\(styled("finetune:", .red, on: STDERR_FILENO)) \(text)\n", to: STDERR_FILENO)
+        write("\(styled("finetune:", .red, on: STDERR_FILENO)) \(text.shown)\n", to: STDERR_FILENO)
     }
-
-    /// `text` with control characters, which names of files may hold, spelt out where a terminal would obey them.
-    private static func harmless(_ text: some StringProtocol, on descriptor: Int32) -> String {
-        guard isatty(descriptor) == 1 else { return String(text) }
-        return text.unicodeScalars.reduce(into: "") { result, scalar in
-            let isControl = scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
-            if isControl { result += scalar.escaped(asASCII: true) } else { result.unicodeScalars.append(scalar) }
-        }
-    }
-
-    /// Names of files may hold ends of lines, too.
-    private static func oneLine(_ text: String) -> String { text.replacing("\n", with: "\\n") }
 
     /// `value` as one line of JSON, the last of standard output. Numbers that are not finite are texts: `"nan"`.
     static func json(_ value: some Encodable) throws {
@@ -44,7 +37,8 @@ enum Console {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.nonConformingFloatEncodingStrategy = .asText
-        line(String(decoding: try encoder.encode(value), as: UTF8.self))
+        let object = String(decoding: try encoder.encode(value), as: UTF8.self)
+        write(object.jsonShown + "\n", to: STDOUT_FILENO)
     }
 
     /// Colours, by their codes.

@@ -26,12 +26,25 @@ struct PictureOptions: ParsableArguments {
             "Side of the square input, where the model leaves it open or allows another.", valueName: "pixels"))
     var imageSize: Int?
 
-    @Option(help: ArgumentHelp("Length of the shorter side before the centre crop.", valueName: "pixels"))
+    @Option(
+        help: ArgumentHelp(
+            "Length that --resize-mode resizes to before the middle is cut out.", valueName: "pixels"))
     var resize: Int?
 
     @Option(
         help: ArgumentHelp(
-            "imagenet, cifar10, none, or MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2.", valueName: "preset"))
+            "How a picture becomes square: crop (the shorter side is resized, the middle cut out), squash (both sides are "
+                + "resized), letterbox (the longer side is resized, the rest is black).", valueName: "mode"))
+    var resizeMode: Transform.Fit?
+
+    @Option(help: ArgumentHelp("bilinear or bicubic, antialiased.", valueName: "filter"))
+    var interpolation: Interpolation?
+
+    @Option(
+        help: ArgumentHelp(
+            "imagenet, cifar10, half (or inception: -1 to 1), caffe (blue first, 0 to 255 minus means), bytes (0 to 255), "
+                + "clip, none (0 to 1), or MEAN/STD such as 0.5,0.5,0.5/0.2,0.2,0.2 for red, green, blue.",
+            valueName: "preset"))
     var normalize: String?
 
     @Option(
@@ -40,10 +53,25 @@ struct PictureOptions: ParsableArguments {
         ))
     var outputName: String?
 
+    @Option(help: ArgumentHelp("Order in which the model takes the colours: rgb or bgr.", valueName: "order"))
+    var channels: Normalization.ChannelOrder?
+
+    @Option(
+        help: ArgumentHelp(
+            "What becomes of a rotation that a picture's EXIF data tells: ignore or apply.", valueName: "policy"))
+    var exif: ExifPolicy?
+
     var overrides: LoadedModel.Overrides {
-        LoadedModel.Overrides(imageSize: imageSize, resize: resize, normalize: normalize, outputName: outputName)
+        LoadedModel.Overrides(
+            imageSize: imageSize, resize: resize, normalize: normalize, channels: channels, fit: resizeMode,
+            interpolation: interpolation, exif: exif, outputName: outputName)
     }
 }
+
+extension Transform.Fit: ExpressibleByArgument {}
+extension Interpolation: ExpressibleByArgument {}
+extension Normalization.ChannelOrder: ExpressibleByArgument {}
+extension ExifPolicy: ExpressibleByArgument {}
 
 /// How results are shown.
 struct OutputOptions: ParsableArguments {

@@ -11,7 +11,7 @@ extension FineTuneRun {
         var facts = [
             ("data", "\(data.train.count) train and \(data.val.count) val pictures (\(shown))"),
             ("augmentation", augmentation.rawValue),
-            ("input", "\(loaded.preprocessing.imageSize) pixels square, \(loaded.preprocessing.mode.rawValue)"),
+            ("input", "\(loaded.preprocessing)"),
             (
                 "batch norm",
                 settings.batchNorm == .frozen ? "running statistics, frozen" : "batch statistics, running ones follow"

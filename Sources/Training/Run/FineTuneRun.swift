@@ -34,16 +34,13 @@ public final class FineTuneRun {
         self.settings = settings
         self.features = features ?? settings.makeFeatureStore()
         Parallel.setThreadCount(settings.threads)
-        loaded = try LoadedModel(
-            path: settings.model,
-            overrides: LoadedModel.Overrides(
-                imageSize: settings.imageSize, resize: settings.resize, normalize: settings.normalize,
-                outputName: settings.outputName))
+        loaded = try LoadedModel(path: settings.model, overrides: settings.pictures)
         data = try FineTuneRun.readData(settings)
         var notes = loaded.notes
         if let ignored = data.train.ignoredSummary { notes.append(ignored) }
         if let ignored = data.val.ignoredSummary { notes.append(ignored) }
         notes += data.warnings()
+        if let rotated = loaded.preprocessing.rotationNote(data.train, data.val) { notes.append(rotated) }
 
         let module = loaded.imported.module
         head = try FineTuneRun.fitHead(settings, loaded, data.classes)

@@ -18,23 +18,6 @@ public struct LoadedModel {
     /// What a user should be told: a size that was assumed, a batch size that was overridden.
     public let notes: [String]
 
-    /// How pictures are prepared when the model's metadata does not say, or says otherwise.
-    public struct Overrides: Sendable {
-        public var imageSize: Int?
-        public var resize: Int?
-        public var normalize: String?
-        /// The output, or another value, that classes are decided by.
-        public var outputName: String?
-        public init(
-            imageSize: Int? = nil, resize: Int? = nil, normalize: String? = nil, outputName: String? = nil
-        ) {
-            self.imageSize = imageSize
-            self.resize = resize
-            self.normalize = normalize
-            self.outputName = outputName
-        }
-    }
-
     /// Loads the model at `path`. Throws `ONNXError`, and `SettingError` for overrides that do not fit.
     public init(path: String, overrides: Overrides = Overrides(), limits: LoadLimits = .default) throws {
         let file = try ModelFile.read(path, limits: limits)
@@ -79,11 +62,8 @@ public struct LoadedModel {
             notes.append("the model leaves the picture size open: \(standard) pixels assumed (--image-size changes it)")
         }
         notes += LoadedModel.notes(on: imported, side ?? LoadedModel.standardSide)
-        let normalization = try LoadedModel.normalization(overrides, known, input)
-        preprocessing = Preprocessing(
-            channels: input.channels, imageSize: side ?? LoadedModel.standardSide,
-            resize: overrides.resize ?? (size == nil ? known?.resize : nil), normalization: normalization,
-            augment: known?.augment)
+        preprocessing = try overrides.preprocessing(
+            known, channels: input.channels, imageSize: side ?? LoadedModel.standardSide)
         try SettingRange.check(preprocessing.resize, SettingRange.pixels, "--resize")
         classCount = try imported.module.classCount(
             imageSize: (preprocessing.imageSize, preprocessing.imageSize))
@@ -124,21 +104,6 @@ public struct LoadedModel {
                 path, .unsupported, "takes pictures of \(width)x\(height) pixels; only square ones are supported")
         }
         return height
-    }
-
-    /// What was asked for, else what the model's metadata says, else the usual for its channels.
-    private static func normalization(
-        _ overrides: Overrides, _ known: Preprocessing?, _ input: PictureInput
-    ) throws -> Normalization {
-        let normalization =
-            try overrides.normalize.map(RunSettings.parseNormalization)
-            ?? known.map { try Normalization(mean: $0.mean, std: $0.std) }
-            ?? (input.channels == 3 ? .imagenet : .none)
-        guard normalization.fits(channels: input.channels) else {
-            throw SettingError(
-                "--normalize", "\(normalization.mean.count) values for a model of \(input.channels) channel(s)")
-        }
-        return normalization
     }
 
     /// Throws for a weight of which no training and no answer could come.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// How predictions are written.
@@ -16,8 +17,8 @@ public enum PredictionFormat: String, CaseIterable, Sendable {
         switch self {
         case .text:
             return predictions.map { prediction in
-                let guesses = prediction.top.map { String(format: "%@ %.4f", $0.name, $0.probability) }
-                return "\(prediction.file): \(guesses.joined(separator: ", "))"
+                let guesses = prediction.top.map { String(format: "%@ %.4f", $0.name.shown, $0.probability) }
+                return "\(prediction.file.shown): \(guesses.joined(separator: ", "))"
             }
         case .csv:
             let more = top > 1 ? (2...top).flatMap { ["class_\($0)", "probability_\($0)"] } : []
@@ -31,7 +32,7 @@ public enum PredictionFormat: String, CaseIterable, Sendable {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             encoder.nonConformingFloatEncodingStrategy = .asText
-            return try predictions.map { String(decoding: try encoder.encode($0), as: UTF8.self) }
+            return try predictions.map { String(decoding: try encoder.encode($0), as: UTF8.self).jsonShown }
         }
     }
 }

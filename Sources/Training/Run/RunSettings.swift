@@ -1,5 +1,6 @@
 import Foundation
 import NN
+import Vision
 
 /// Everything that decides what a run does; written to `run.json` so that it can be repeated. Keys are the options' names.
 public struct RunSettings: Codable, Sendable, Equatable {
@@ -38,6 +39,13 @@ public struct RunSettings: Codable, Sendable, Equatable {
     public var resize: Int?
     /// A preset or `mean/std` numbers.
     public var normalize: String?
+    /// In which order the model takes the colours.
+    public var channels: Normalization.ChannelOrder?
+    /// How pictures become square.
+    public var resizeMode: Transform.Fit?
+    public var interpolation: Interpolation?
+    /// What becomes of rotations that files tell.
+    public var exif: ExifPolicy?
     /// The output, or another value, that classes are decided by; nil for the first that holds scores.
     public var outputName: String?
     /// A different number of classes is an error instead of a new head.
@@ -78,7 +86,9 @@ public struct RunSettings: Codable, Sendable, Equatable {
         case seed
         case valFraction = "val-fraction"
         case imageSize = "image-size"
-        case resize, normalize
+        case resize, normalize, channels
+        case resizeMode = "resize-mode"
+        case interpolation, exif
         case outputName = "output-name"
         case keepHead = "keep-head"
         case labelSmoothing = "label-smoothing"
@@ -117,6 +127,10 @@ extension RunSettings {
         try take(&imageSize, .imageSize)
         try take(&resize, .resize)
         try take(&normalize, .normalize)
+        try take(&channels, .channels)
+        try take(&resizeMode, .resizeMode)
+        try take(&interpolation, .interpolation)
+        try take(&exif, .exif)
         try take(&outputName, .outputName)
         try take(&keepHead, .keepHead)
         try take(&labelSmoothing, .labelSmoothing)

@@ -18,6 +18,8 @@ public struct DataReport: Sendable {
         /// Number of pictures of each size and of each format.
         public let sizes: [PictureSize: Int]
         public let formats: [PictureFormat: Int]
+        /// Pictures that tell a rotation, which `ExifPolicy.apply` applies.
+        public let rotatedCount: Int
 
         public var count: Int { classCounts.reduce(0, +) }
     }
@@ -114,6 +116,7 @@ extension DataReport.Part {
         ignored = dataset.ignored
         unreadable = findings.compactMap(\.error)
         sizes = findings.compactMap(\.header?.size).reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        rotatedCount = findings.count { $0.header.map { $0.orientation != .up } ?? false }
         formats = findings.compactMap(\.header?.format).reduce(into: [:]) { $0[$1, default: 0] += 1 }
     }
 }

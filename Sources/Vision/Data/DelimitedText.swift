@@ -1,4 +1,5 @@
-/// Comma- or tab-separated text with quoted fields (RFC 4180), and spaces around fields left away.
+/// Text with quoted fields (RFC 4180) between commas, semicolons or tabs, and spaces around fields left away. Lines end with
+/// LF, CR LF or CR.
 enum DelimitedText {
     struct Row: Equatable {
         /// Where it starts, from 1.
@@ -6,11 +7,11 @@ enum DelimitedText {
         var fields: [String]
     }
 
-    /// The rows that are not blank; `name` is what errors call the text.
+    /// The rows with a field that is not empty; `name` is what errors call the text.
     static func parse(_ bytes: [UInt8], name: String) throws(DatasetError) -> [Row] {
         let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = bytes.starts(with: byteOrderMark) ? bytes[3...] : bytes[...]
-        let separator = text.prefix { $0 != newline }.contains(tab) ? tab : comma
+        let separator = separator(of: text.prefix { $0 != newline && $0 != carriageReturn })
         var rows: [Row] = []
         var (line, rest) = (1, text)
         while !rest.isEmpty {
@@ -22,9 +23,20 @@ enum DelimitedText {
                 fields.append(field.text)
                 more = field.more
             }
-            if fields != [""] { rows.append(Row(line: start, fields: fields)) }
+            if fields.contains(where: { !$0.isEmpty }) { rows.append(Row(line: start, fields: fields)) }
         }
         return rows
+    }
+
+    /// A tab if the first line has one, else the first comma or semicolon that stands outside quotes.
+    private static func separator(of line: ArraySlice<UInt8>) -> UInt8 {
+        if line.contains(tab) { return tab }
+        var isQuoted = false
+        for byte in line {
+            if byte == quote { isQuoted.toggle() }
+            if !isQuoted && (byte == comma || byte == semicolon) { return byte }
+        }
+        return comma
     }
 
     private static let newline = UInt8(ascii: "\n")
@@ -33,6 +45,7 @@ enum DelimitedText {
     private static let space = UInt8(ascii: " ")
     private static let tab = UInt8(ascii: "\t")
     private static let comma = UInt8(ascii: ",")
+    private static let semicolon = UInt8(ascii: ";")
 
     /// Takes one field and what ends it; `more` is true when another field follows on the row.
     private static func takeField(
@@ -58,16 +71,14 @@ enum DelimitedText {
             }
         }
         let quoted = field.count
-        while let byte = rest.first, byte != separator, byte != newline {
+        while let byte = rest.first, byte != separator, byte != newline, byte != carriageReturn {
             field.append(byte)
             rest.removeFirst()
         }
-        let more = rest.first == separator
-        if !rest.isEmpty { rest.removeFirst() }
-        if !more {
-            line += 1
-            if field.last == carriageReturn { field.removeLast() }
-        }
+        let end = rest.popFirst()
+        if end == carriageReturn && rest.first == newline { rest.removeFirst() }
+        let more = end == separator
+        if !more { line += 1 }
         while field.count > quoted, field.last == space { field.removeLast() }
         guard let text = String(validating: field, as: UTF8.self) else {
             throw .badList(name, line: start, why: "the text is not UTF-8")

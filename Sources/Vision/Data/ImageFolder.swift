@@ -16,8 +16,12 @@ extension PictureDataset {
 
     /// The subfolders, sorted; no two of them equal as text, which is how class names are compared.
     fileprivate static func classFolders(in path: String) throws(DatasetError) -> [String] {
-        let names = try FoundFiles.list(path).names
-        let classes = names.filter { FileSystem.isFolder(FileSystem.join(path, $0)) }
+        let (names, foreign) = try FoundFiles.list(path)
+        if foreign > 0, let name = FileSystem.foreignFolders(in: path).first { throw .foreignName(path, name: name) }
+        let classes = names.filter { name in
+            let folder = FileSystem.join(path, name)
+            return FileSystem.isFolder(folder) && !FileSystem.isRun(folder)
+        }
         guard !classes.isEmpty else {
             let found = names.isEmpty ? "" : "\(names.count) file\(names.count == 1 ? "" : "s")"
             throw .noClasses(path, found: found)
@@ -69,7 +73,7 @@ struct FoundFiles {
                 ignored.append(IgnoredFile(path: folder, kind: "\(foreign) with names that are not UTF-8"))
             }
             let paths = names.map { FileSystem.join(folder, $0) }
-            waiting += paths.filter(FileSystem.isFolder)
+            waiting += paths.filter { FileSystem.isFolder($0) && !FileSystem.isRun($0) }
             folders.append((folder, paths.filter { !FileSystem.isFolder($0) }))
         }
         for folder in folders.sorted(by: { FileSystem.precedes($0.path, $1.path) }) {
@@ -105,7 +109,7 @@ struct FoundFiles {
                 let start = Array(raw.prefix(PictureFormat.signatureLength))
                 // An empty file has no first bytes to tell by.
                 if start.isEmpty { return isNamedPicture(path) ? nil : "an empty file" }
-                return PictureFormat.detect(start) == nil ? PictureFormat.describe(start) : nil
+                return PictureFormat.foreignKind(start) ?? placeholderKind(path)
             }
         } catch {
             if case .notRegular = error.reason { return error.reason.description }
@@ -113,8 +117,14 @@ struct FoundFiles {
         }
     }
 
+    /// What Flickr and ImageNet give for a picture that is gone shows nothing of its class; the tutorial's ants hold one.
+    private static func placeholderKind(_ path: String) -> String? {
+        let isPlaceholder = Folder.lastComponent(path).lowercased().hasPrefix("imagenotfound.")
+        return isPlaceholder ? "a placeholder for a picture that was not found" : nil
+    }
+
     private static func isNamedPicture(_ path: String) -> Bool {
-        [".jpg", ".jpeg", ".png"].contains(where: path.lowercased().hasSuffix)
+        PictureFormat.suffixes.contains(where: path.lowercased().hasSuffix)
     }
 }
 

@@ -1,3 +1,4 @@
+import Files
 import TensorCore
 
 /// A picture file and the index of its class.
@@ -11,20 +12,30 @@ public struct PictureSample: Sendable, Hashable {
     }
 }
 
-/// A file that was found among the pictures and is none.
+/// A file that was found among the pictures and is none, or is not to be used.
 public struct IgnoredFile: Sendable, Hashable {
     public let path: String
-    /// What it is, for example "a GIF picture".
+    /// What it is, for example "a PDF document".
     public let kind: String
+    /// True for a picture that the data itself leaves out.
+    public var isPicture = false
 }
 
 extension [IgnoredFile] {
     /// One line about the files, or nil if there are none.
     public var summary: String? {
-        guard let first else { return nil }
-        let noun = count == 1 ? "1 file is" : "\(count) files are"
-        let more = count == 1 ? "" : " and \(count - 1) more"
-        return "\(noun) not a JPEG or PNG picture and left out: '\(first.path)' (\(first.kind))\(more)"
+        let (pictures, foreign) = (filter(\.isPicture), filter { !$0.isPicture })
+        var sentences: [String] = []
+        if let first = foreign.first {
+            let noun = foreign.count == 1 ? "1 file is not a picture" : "\(foreign.count) files are not pictures"
+            let more = foreign.count == 1 ? "" : " and \(foreign.count - 1) more"
+            sentences.append("\(noun) and left out: '\(first.path)' (\(first.kind))\(more)")
+        }
+        if let first = pictures.first {
+            let noun = pictures.count == 1 ? "1 picture is" : "\(pictures.count) pictures are"
+            sentences.append("\(noun) \(first.kind) and left out")
+        }
+        return sentences.isEmpty ? nil : sentences.joined(separator: "; ").shown
     }
 }
 
@@ -35,7 +46,7 @@ public struct PictureDataset: Sendable {
     /// Class names; a label is an index into them.
     public let classes: [String]
     public let samples: [PictureSample]
-    /// Files that are not JPEG or PNG pictures.
+    /// Files that are not pictures, and pictures that are not to be used.
     public let ignored: [IgnoredFile]
 
     public init(source: String, classes: [String], samples: [PictureSample], ignored: [IgnoredFile] = []) {
@@ -119,6 +130,8 @@ public enum DatasetError: Error, Sendable, Hashable {
     /// Two class folders that differ in their Unicode form alone.
     case equalClasses(String, name: String)
     case unknownClasses(String, names: [String], expected: [String])
+    /// A folder whose name is not UTF-8; `name` is its spelling.
+    case foreignName(String, name: String)
     /// Folders named like parts of the data, and no `train/` among them.
     case missingTrain(String, found: [String])
     case missingValidation(String)
@@ -131,7 +144,9 @@ public enum DatasetError: Error, Sendable, Hashable {
 }
 
 extension DatasetError: CustomStringConvertible {
-    public var description: String {
+    public var description: String { text.shown }
+
+    private var text: String {
         switch self {
         case .unreadable(let path, let why): "'\(path)' cannot be read: \(why)"
         case .notFolder(let path): "'\(path)' is not a folder; expected one that holds train/ and val/ or class folders"
@@ -140,15 +155,17 @@ extension DatasetError: CustomStringConvertible {
             found.isEmpty
                 ? "'\(path)' is empty; expected one folder of pictures for each class"
                 : "'\(path)' holds no class folders, only \(found); expected one folder of pictures for each class"
-        case .noPictures(let path): "'\(path)' holds no JPEG or PNG pictures"
+        case .noPictures(let path): "'\(path)' holds no pictures"
         case .emptyClasses(let path, let names):
-            "'\(path)' has no JPEG or PNG pictures for \(quoted(names)); add some or remove the empty class"
+            "'\(path)' has no pictures for \(quoted(names)); add some or remove the empty class"
         case .singleClass(let path, let name):
             "'\(path)' holds only the class '\(name)'; a classifier needs at least two"
         case .equalClasses(let path, let name):
             "'\(path)' has two folders called '\(name)', in two Unicode forms; expected one folder for each class"
         case .unknownClasses(let path, let names, let expected):
             "'\(path)' has \(quoted(names)), not among the training classes \(quoted(expected))"
+        case .foreignName(let path, let name):
+            "'\(path)' holds the folder '\(name)', whose name is not UTF-8; rename it, for example with convmv"
         case .missingTrain(let path, let found):
             "'\(path)' holds \(quoted(found)) but no train/; expected train/ and val/ (in small letters), each with a folder "
                 + "of pictures for each class"

@@ -7,7 +7,7 @@ import Files
 
 /// Finding pictures that have no labels.
 public enum PictureFiles {
-    /// The files meant by `paths`: a folder stands for every JPEG and PNG below it, `*`, `?` and `[...]` are matched
+    /// The files meant by `paths`: a folder stands for every picture below it, `*`, `?` and `[...]` are matched
     /// against names where no file is called so; order as given, names sorted within. Files of folders that are no
     /// pictures are `ignored`.
     ///

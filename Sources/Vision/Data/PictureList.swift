@@ -1,9 +1,9 @@
 import Files
 
 extension PictureDataset {
-    /// Reads a list of pictures: CSV (commas) or TSV (tabs) with a path and a label on each line.
+    /// Reads a list of pictures: CSV (commas or semicolons) or TSV (tabs) with a path and a label on each line.
     ///
-    /// The separator is a tab if the first line has one, else a comma. Fields may be quoted as in RFC 4180; spaces around
+    /// The separator is a tab if the first line has one, else its first comma or semicolon. Fields may be quoted as in RFC 4180; spaces around
     /// them do not count. A first line that names a path column (`path`, `file`, `filename`, `image`) and a label column
     /// (`label`, `class`, `target`, `category`) is a header and decides the columns; without one the first two are taken.
     /// Paths are relative to the list's folder. Labels are class names; if all are whole numbers they are ordered as
@@ -23,9 +23,11 @@ extension DatasetSplit {
 
     /// Reads one list of training and validation pictures.
     ///
-    /// A header may name a column `split` (or `set`, `subset`) whose fields say `train` or `val` (`valid`, `validation`).
-    /// Without it, `valFraction` of every class, by default a fifth, is taken for validation by `seed`. Validation classes
-    /// must be among the training classes. Throws `DatasetError`.
+    /// A header may name a column `split` (or `set`, `subset`) whose fields say `train` (`training`), `val` (`valid`,
+    /// `validation`) or `test` (`testing`), or a column `is_valid` whose fields say true or false. Pictures for testing are
+    /// left out. Without such a column, `valFraction` of every class, by default a fifth, is taken for validation by `seed`;
+    /// from a list of pictures for training and testing `valFraction` takes them, too. Validation classes must be among the
+    /// training classes. Throws `DatasetError`.
     public static func list(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
@@ -33,6 +35,7 @@ extension DatasetSplit {
         guard list.hasSplit else {
             return try list.dataset(list.records).split(valFraction: valFraction ?? usualValFraction, seed: seed)
         }
+        if let valFraction, list.hasTestOnly { return try list.train().split(valFraction: valFraction, seed: seed) }
         if valFraction != nil { throw .redundantFraction(path, name: "a split column") }
         return try list.split()
     }
@@ -40,7 +43,7 @@ extension DatasetSplit {
     /// The validation pictures of a list that tells them from training pictures, else all of it.
     static func listedValidation(_ path: String) throws(DatasetError) -> PictureDataset {
         let list = try PictureList(path)
-        let hasBoth = list.hasSplit && list.records.contains { !$0.isVal }
+        let hasBoth = list.hasSplit && list.records.contains { $0.part == .train }
         return try hasBoth ? list.split().val : list.dataset(list.records)
     }
 
@@ -53,10 +56,32 @@ extension DatasetSplit {
 
 /// The lines of a list of pictures.
 private struct PictureList {
+    enum Part: String {
+        case train, val, test
+
+        init?(split text: String) {
+            switch text.lowercased() {
+            case "train", "training": self = .train
+            case let text where DatasetSplit.valNames.contains(text): self = .val
+            case "test", "testing": self = .test
+            default: return nil
+            }
+        }
+
+        init?(isValid text: String) {
+            switch text.lowercased() {
+            case "true", "1", "yes": self = .val
+            case "false", "0", "no": self = .train
+            default: return nil
+            }
+        }
+    }
+
     struct Record {
+        var line: Int
         var path: String
         var label: String
-        var isVal: Bool
+        var part: Part
     }
 
     let path: String
@@ -78,7 +103,7 @@ private struct PictureList {
         if header != nil { rows.removeFirst() }
         let columns = header ?? Columns()
         self.path = path
-        hasSplit = columns.split != nil
+        hasSplit = columns.split != nil || columns.isValid != nil
         for row in rows {
             let entry = try record(row, columns)
             if let problem = PictureList.problem(entry.path) {
@@ -112,13 +137,30 @@ private struct PictureList {
 
     /// The two parts, with the classes of the training pictures.
     func split() throws(DatasetError) -> DatasetSplit {
-        let train = try dataset(try part(isVal: false))
-        return DatasetSplit(train: train, val: try dataset(try part(isVal: true), classes: train.classes))
+        let train = try train()
+        if hasTestOnly, let test = records.first(where: { $0.part == .test }) {
+            throw .badList(
+                path, line: test.line,
+                why: "marked test, and no line is marked val; mark some so, or give --val-fraction, for example 0.2")
+        }
+        return DatasetSplit(train: train, val: try dataset(try part(.val), classes: train.classes))
     }
 
-    private func part(isVal: Bool) throws(DatasetError) -> [Record] {
-        let found = records.filter { $0.isVal == isVal }
-        guard !found.isEmpty else { throw .emptyPart(path, name: isVal ? "val" : "train") }
+    /// The training pictures; those for testing are among its ignored files.
+    func train() throws(DatasetError) -> PictureDataset {
+        let train = try dataset(try part(.train))
+        let test = records.filter { $0.part == .test }
+        return PictureDataset(
+            source: train.source, classes: train.classes, samples: train.samples,
+            ignored: train.ignored + test.map { IgnoredFile(path: $0.path, kind: "marked test", isPicture: true) })
+    }
+
+    /// Some pictures are for testing, none for validation.
+    var hasTestOnly: Bool { records.contains { $0.part == .test } && !records.contains { $0.part == .val } }
+
+    private func part(_ part: Part) throws(DatasetError) -> [Record] {
+        let found = records.filter { $0.part == part }
+        guard !found.isEmpty else { throw .emptyPart(path, name: part.rawValue) }
         return found
     }
 
@@ -154,18 +196,30 @@ private struct PictureList {
         guard !file.isEmpty, !label.isEmpty else {
             throw .badList(path, line: row.line, why: "expected a path and a label, one of them is empty")
         }
-        let part = columns.split.map { row.fields[$0].lowercased() } ?? "train"
-        guard part == "train" || DatasetSplit.valNames.contains(part) else {
-            throw .badList(path, line: row.line, why: "split is '\(part)'; expected train or val")
-        }
         let full = file.hasPrefix("/") ? file : FileSystem.join(Folder.containing(path), file)
-        return Record(path: full, label: label, isVal: part != "train")
+        return Record(line: row.line, path: full, label: label, part: try part(of: row, columns))
+    }
+
+    private func part(of row: DelimitedText.Row, _ columns: Columns) throws(DatasetError) -> Part {
+        if let split = columns.split {
+            guard let part = Part(split: row.fields[split]) else {
+                throw .badList(
+                    path, line: row.line, why: "split is '\(row.fields[split])'; expected train, val or test")
+            }
+            return part
+        }
+        guard let isValid = columns.isValid else { return .train }
+        guard let part = Part(isValid: row.fields[isValid]) else {
+            throw .badList(path, line: row.line, why: "is_valid is '\(row.fields[isValid])'; expected true or false")
+        }
+        return part
     }
 
     private struct Columns {
         var path = 0
         var label = 1
         var split: Int?
+        var isValid: Int?
 
         init() {}
 
@@ -177,8 +231,9 @@ private struct PictureList {
             self.path = path
             self.label = label
             split = names.firstIndex(where: ["split", "set", "subset"].contains)
+            isValid = split == nil ? names.firstIndex(where: ["is_valid", "is_val", "valid"].contains) : nil
         }
 
-        var last: Int { max(path, label, split ?? 0) }
+        var last: Int { max(path, label, split ?? 0, isValid ?? 0) }
     }
 }

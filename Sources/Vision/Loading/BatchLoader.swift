@@ -88,7 +88,7 @@ public final class BatchLoader: Sendable {
             pictureSize = size
         } else if let first = dataset.samples.first {
             let header = try PictureHeader(contentsOf: first.path, limits: configuration.limits)
-            guard let size = transform.outputSize(of: header.size) else {
+            guard let size = transform.outputSize(of: header.size(transform.exif)) else {
                 throw TransformError.openSize("'\(transform)' does not say which")
             }
             pictureSize = size
@@ -178,7 +178,9 @@ public final class BatchLoader: Sendable {
     private func transformed(_ index: Int, epoch: Int) throws(PictureError) -> DeferredPicture {
         let path = dataset.samples[index].path
         let decode = { () throws(PictureError) in
-            try Picture(contentsOf: path, mode: self.transform.mode, limits: self.configuration.limits)
+            try Picture(
+                contentsOf: path, mode: self.transform.mode, exif: self.transform.exif,
+                limits: self.configuration.limits)
         }
         let picture = transform.isDeterministic ? try decode() : try cache.picture(index, decode)
         var random = RandomSource(seed: configuration.seed).split(epoch).split(index)

@@ -2,45 +2,22 @@ import CPicture
 import Files
 import TensorCore
 
-/// A file format that can be decoded, told by the first bytes and never by the name.
-public enum PictureFormat: String, Sendable, Hashable {
-    case jpeg = "JPEG"
-    case png = "PNG"
-
-    /// Bytes from the start of a file that `detect` looks at.
-    static let signatureLength = 16
-
-    /// The format that `bytes` begin with, or nil.
-    public static func detect(_ bytes: some Sequence<UInt8>) -> PictureFormat? {
-        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return .jpeg }
-        if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return .png }
-        return nil
-    }
-
-    /// What a file that is neither looks like, for messages.
-    static func describe(_ bytes: [UInt8]) -> String {
-        let known: [(offset: Int, signature: String, name: String)] = [
-            (0, "GIF8", "a GIF picture"), (0, "BM", "a BMP picture"), (0, "II*\0", "a TIFF picture"),
-            (0, "MM\0*", "a TIFF picture"), (8, "WEBP", "a WebP picture"), (4, "ftypavif", "an AVIF picture"),
-            (4, "ftyphei", "a HEIC picture"), (4, "ftypmif1", "a HEIF picture"), (0, "%PDF", "a PDF document"),
-            (0, "PK\u{3}\u{4}", "a ZIP archive"), (0, "version https:", "a Git-LFS pointer"),
-            (0, "<", "a web page or XML"),
-        ]
-        for entry in known where bytes.dropFirst(entry.offset).starts(with: entry.signature.utf8) { return entry.name }
-        return bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7F || $0 == 9 || $0 == 10 || $0 == 13 } ? "text" : "unknown data"
-    }
-}
-
 /// What a picture file says about itself.
 public struct PictureHeader: Sendable, Hashable {
     public let format: PictureFormat
+    /// The size it decodes to, its orientation not applied.
     public let size: PictureSize
     /// The mode it decodes to.
     public let mode: PictureMode
+    /// How it is to be turned, as its EXIF data says; `.up` for TIFF and HEIC, which are always turned.
+    public let orientation: PictureOrientation
+
+    /// The size of the picture under `exif`.
+    public func size(_ exif: ExifPolicy) -> PictureSize { exif == .apply ? orientation.size(of: size) : size }
 
     /// Reads the header of the file at `path`.
     ///
-    /// Throws `PictureError` if the file is not a JPEG or PNG that can be decoded within `limits`.
+    /// Throws `PictureError` if the file is not a picture that can be decoded within `limits`.
     public init(contentsOf path: String, limits: DecodeLimits = DecodeLimits()) throws(PictureError) {
         try self.init(encoded: FileBytes(picture: path, limits: limits), limits: limits)
     }
@@ -54,27 +31,34 @@ public struct PictureHeader: Sendable, Hashable {
 }
 
 extension Picture {
-    /// Decodes the JPEG or PNG file at `path`, as torchvision's `ImageFolder` does: Pillow's `open` and `convert`.
+    /// Decodes the picture file at `path`, as torchvision's `ImageFolder` does: Pillow's `open` and `convert`.
     ///
     /// - JPEG: baseline and progressive, every subsampling, greyscale; the accurate integer inverse DCT and smooth chroma
-    ///   upsampling, so the samples equal Pillow's. The EXIF orientation is ignored, as Pillow ignores it unless asked.
-    ///   CMYK is refused. Scaled decoding is never used: it changes samples by more than one part in 255.
-    /// - PNG: every colour type and depth. Alpha and transparency are dropped, not blended. 16-bit samples keep their high
-    ///   byte; for 16-bit greyscale this differs from Pillow, whose conversion clips everything above 255 to white.
+    ///   upsampling, so the samples equal Pillow's. CMYK and YCCK become RGB as Pillow converts them. A missing end marker
+    ///   does no harm. Scaled decoding is never used: it changes samples by more than one part in 255.
+    /// - PNG: every colour type and depth. Alpha and transparency are dropped, not blended.
+    /// - WebP, GIF: of an animation the first picture. TIFF: the first page, turned as it says.
+    /// - 16-bit samples keep their high byte; for 16-bit greyscale this differs from Pillow, whose conversion clips
+    ///   everything above 255 to white.
     ///
-    /// `mode` nil keeps greyscale files in one channel. Throws `PictureError`.
+    /// `mode` nil keeps greyscale files in one channel; `exif` tells whether a rotation that the file tells is applied.
+    /// Throws `PictureError`.
     public init(
-        contentsOf path: String, mode: PictureMode? = .rgb, limits: DecodeLimits = DecodeLimits()
+        contentsOf path: String, mode: PictureMode? = .rgb, exif: ExifPolicy = .ignore,
+        limits: DecodeLimits = DecodeLimits()
     ) throws(PictureError) {
-        try self.init(encoded: FileBytes(picture: path, limits: limits), mode: mode, limits: limits)
+        try self.init(encoded: FileBytes(picture: path, limits: limits), mode: mode, exif: exif, limits: limits)
     }
 
-    /// Decodes a JPEG or PNG held in memory; `bytes.path` is what errors call it.
+    /// Decodes a picture file held in memory; `bytes.path` is what errors call it.
     public init(
-        encoded bytes: FileBytes, mode: PictureMode? = .rgb, limits: DecodeLimits = DecodeLimits()
+        encoded bytes: FileBytes, mode: PictureMode? = .rgb, exif: ExifPolicy = .ignore,
+        limits: DecodeLimits = DecodeLimits()
     ) throws(PictureError) {
         let picture = try bytes.withUnsafeBytes { (raw) throws(PictureError) in
-            try Codec(raw, name: bytes.path, limits: limits).picture()
+            let codec = try Codec(raw, name: bytes.path, limits: limits)
+            let picture = try codec.picture()
+            return exif == .apply ? picture.turned(codec.orientation) : picture
         }
         self = mode.map(picture.converted) ?? picture
     }
@@ -112,37 +96,55 @@ private struct Codec {
             max_working_bytes: limits.maxWorkingBytes)
     }
 
+    var orientation: PictureOrientation { .stored(in: bytes, format: format) }
+
     func header() throws(PictureError) -> PictureHeader {
         let info = try run(into: nil, capacity: 0)
         return PictureHeader(
-            format: format, size: PictureSize(width: Int(info.width), height: Int(info.height)),
-            mode: info.channels == 3 ? .rgb : .grayscale)
+            format: format, size: Codec.turn(info).size(of: Codec.size(info)), mode: Codec.mode(info),
+            orientation: orientation)
     }
 
     func picture() throws(PictureError) -> Picture {
-        let header = try header()
-        return try Picture(uninitialized: header.size, channels: header.mode.channels) { out throws(PictureError) in
+        let info = try run(into: nil, capacity: 0)
+        let picture = try Picture(
+            uninitialized: Codec.size(info), channels: Codec.mode(info).channels
+        ) { out throws(PictureError) in
             _ = try run(into: out.baseAddress, capacity: out.count)
         }
+        return picture.turned(Codec.turn(info))
+    }
+
+    private static func size(_ info: ft_codec_info) -> PictureSize {
+        PictureSize(width: Int(info.width), height: Int(info.height))
+    }
+
+    private static func mode(_ info: ft_codec_info) -> PictureMode { info.channels == 3 ? .rgb : .grayscale }
+
+    /// How the decoded picture is turned whatever the policy.
+    private static func turn(_ info: ft_codec_info) -> PictureOrientation {
+        UInt8(exactly: info.orientation).flatMap(PictureOrientation.init) ?? .up
     }
 
     private func run(into pixels: UnsafeMutablePointer<UInt8>?, capacity: Int) throws(PictureError) -> ft_codec_info {
         var info = ft_codec_info()
         var error = ft_codec_error()
         var limits = limits
-        let decode = format == .jpeg ? ft_jpeg_decode : ft_png_decode
         let data = bytes.assumingMemoryBound(to: UInt8.self)
-        _ = decode(data.baseAddress, data.count, &limits, &info, pixels, capacity, &error)
+        _ = format.decoder(data.baseAddress, data.count, &limits, &info, pixels, capacity, &error)
         if let reason = PictureError.Reason(error) { throw PictureError(path: name, reason: reason) }
         return info
     }
 }
 
 extension PictureHeader {
-    fileprivate init(format: PictureFormat, size: PictureSize, mode: PictureMode) {
+    fileprivate init(
+        format: PictureFormat, size: PictureSize, mode: PictureMode, orientation: PictureOrientation
+    ) {
         self.format = format
         self.size = size
         self.mode = mode
+        self.orientation = orientation
     }
 }
 

@@ -7,9 +7,9 @@ public struct PictureError: Error, Sendable, Equatable {
         /// The file cannot be read or written.
         case file(FileError.Reason)
         case empty
-        /// Neither JPEG nor PNG by its first bytes; says what it looks like.
+        /// No format of pictures by its first bytes; says what it looks like.
         case unknownFormat(String)
-        /// A JPEG or PNG of a kind that is not read, such as CMYK.
+        /// A picture of a kind that is not read, such as one of CIELab colours.
         case unsupported(String)
         /// Beyond one of the `DecodeLimits`.
         case tooLarge(String)
@@ -33,7 +33,7 @@ public struct PictureError: Error, Sendable, Equatable {
 }
 
 extension PictureError: CustomStringConvertible {
-    public var description: String { "'\(path)': \(reason)" }
+    public var description: String { "'\(path.shown)': \(reason)" }
 }
 
 extension PictureError.Reason: CustomStringConvertible {
@@ -41,7 +41,7 @@ extension PictureError.Reason: CustomStringConvertible {
         switch self {
         case .file(let reason): reason.description
         case .empty: "the file is empty"
-        case .unknownFormat(let kind): "\(kind), not a JPEG or PNG picture"
+        case .unknownFormat(let kind): "\(kind), not a picture"
         case .unsupported(let what): "unsupported picture: \(what)"
         case .tooLarge(let what): "picture refused: \(what)"
         case .truncated(let what): "truncated picture: \(what)"

@@ -11,9 +11,31 @@ struct PictureRegion: Sendable, Hashable {
     var size: PictureSize { PictureSize(width: width, height: height) }
 }
 
-/// The weights that resample one axis with Pillow's antialiased bilinear (triangle) filter.
+/// The filter that makes pixels between pixels, as Pillow has them.
+public enum Interpolation: String, Sendable, Hashable, Codable, CaseIterable {
+    /// 1 - |x| up to 1.
+    case bilinear
+    /// Keys' cubic with a = -0.5, up to 2.
+    case bicubic
+
+    var support: Double { self == .bilinear ? 1 : 2 }
+
+    func weight(_ distance: Double) -> Double {
+        let x = abs(distance)
+        switch self {
+        case .bilinear: return max(1 - x, 0)
+        case .bicubic:
+            let a = -0.5
+            if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
+            return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0
+        }
+    }
+}
+
+/// The weights that resample one axis with one of Pillow's antialiased filters.
 ///
-/// Output i looks at inputs around (i + 0.5) * scale within a support of max(scale, 1), scale = input / output.
+/// Output i looks at inputs around (i + 0.5) * scale within max(scale, 1) times the filter's support, scale = input /
+/// output.
 struct ResampleAxis {
     /// First input and number of inputs of each output.
     private(set) var starts: [Int32] = []
@@ -28,11 +50,11 @@ struct ResampleAxis {
     let inputRange: Range<Int>
 
     /// Weights for the outputs in `window` when `input` samples become `output` samples.
-    init(input: Int, output: Int, window: Range<Int>) {
+    init(input: Int, output: Int, window: Range<Int>, _ interpolation: Interpolation = .bilinear) {
         isIdentity = input == output
         let scale = Double(input) / Double(output)
-        let support = max(scale, 1)
-        let inverse = 1 / support
+        let support = interpolation.support * max(scale, 1)
+        let inverse = 1 / max(scale, 1)
         taps = (Int(support.rounded(.up)) * 2 + 1 + 3) / 4 * 4
         high = [Int16](repeating: 0, count: window.count * taps)
         low = high
@@ -45,12 +67,13 @@ struct ResampleAxis {
             let count = min(Int(center + support + 0.5), input) - first
             var sum = 0.0
             for tap in 0..<count {
-                weights[tap] = max(1 - abs((Double(tap + first) - center + 0.5) * inverse), 0)
+                weights[tap] = interpolation.weight((Double(tap + first) - center + 0.5) * inverse)
                 sum += weights[tap]
             }
             for tap in 0..<count {
                 let weight = sum == 0 ? weights[tap] : weights[tap] / sum
-                let fixed = Int(0.5 + weight * Double(1 << Int(FT_RESAMPLE_PRECISION)))
+                // Away from zero at halves.
+                let fixed = Int(weight * Double(1 << Int(FT_RESAMPLE_PRECISION)) + (weight < 0 ? -0.5 : 0.5))
                 high[row * taps + tap] = Int16(fixed >> Int(FT_RESAMPLE_LOW_BITS))
                 low[row * taps + tap] = Int16(fixed & (1 << Int(FT_RESAMPLE_LOW_BITS) - 1))
             }
@@ -83,22 +106,25 @@ struct ResampleAxis {
 }
 
 extension Picture {
-    /// The picture in another size: Pillow's `resize(..., BILINEAR)`, antialiased, bit for bit.
-    public func resized(to target: PictureSize) -> Picture {
+    /// The picture in another size: Pillow's `resize`, antialiased, bit for bit.
+    public func resized(to target: PictureSize, _ interpolation: Interpolation = .bilinear) -> Picture {
         resampled(
             region: PictureRegion(x: 0, y: 0, width: width, height: height), to: target,
-            window: PictureRegion(x: 0, y: 0, width: target.width, height: target.height))
+            window: PictureRegion(x: 0, y: 0, width: target.width, height: target.height), interpolation)
     }
 
     /// The part `window` of what `region` becomes when resampled to `target`.
     ///
     /// Only what the window needs is computed; pixels outside `region` are never looked at, as if it had been cut out.
-    func resampled(region: PictureRegion, to target: PictureSize, window: PictureRegion) -> Picture {
+    func resampled(
+        region: PictureRegion, to target: PictureSize, window: PictureRegion, _ interpolation: Interpolation = .bilinear
+    ) -> Picture {
         precondition(target.width > 0 && target.height > 0, "cannot resize to \(target)")
         var columns = ResampleAxis(
-            input: region.width, output: target.width, window: window.x..<window.x + window.width)
+            input: region.width, output: target.width, window: window.x..<window.x + window.width, interpolation)
         var rows = ResampleAxis(
-            input: region.height, output: target.height, window: window.y..<window.y + window.height)
+            input: region.height, output: target.height, window: window.y..<window.y + window.height,
+            interpolation)
         let part = PictureRegion(
             x: region.x + columns.inputRange.lowerBound, y: region.y + rows.inputRange.lowerBound,
             width: columns.inputRange.count, height: rows.inputRange.count)

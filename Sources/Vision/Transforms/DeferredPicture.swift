@@ -9,8 +9,14 @@ public struct DeferredPicture: Sendable {
     /// What is left of `source`.
     private var region: PictureRegion
     /// What `region` is resampled to, and the part of that which is left.
-    private var resampling: (target: PictureSize, window: PictureRegion)?
+    private var resampling: Resampling?
     private var isMirrored = false
+
+    private struct Resampling {
+        var target: PictureSize
+        var window: PictureRegion
+        var interpolation: Interpolation
+    }
 
     public init(_ picture: Picture) {
         source = picture
@@ -29,21 +35,22 @@ public struct DeferredPicture: Sendable {
             x >= 0 && y >= 0 && width > 0 && height > 0 && x + width <= self.width && y + height <= self.height,
             "crop of \(width) x \(height) at (\(x), \(y)) leaves a picture of \(size)")
         let left = isMirrored ? self.width - x - width : x
-        if let (target, window) = resampling {
-            let part = PictureRegion(x: window.x + left, y: window.y + y, width: width, height: height)
-            resampling = (target, part)
+        if let window = resampling?.window {
+            resampling?.window = PictureRegion(x: window.x + left, y: window.y + y, width: width, height: height)
         } else {
             region = PictureRegion(x: region.x + left, y: region.y + y, width: width, height: height)
         }
     }
 
-    /// Resamples to another size as Pillow's antialiased bilinear does.
-    public mutating func resize(to target: PictureSize) {
+    /// Resamples to another size as Pillow does, antialiased.
+    public mutating func resize(to target: PictureSize, _ interpolation: Interpolation = .bilinear) {
         precondition(target.width > 0 && target.height > 0, "cannot resize to \(target)")
         if target == size { return }
         // A second resampling, or one of a mirrored picture, rounds differently unless the first is done.
         if resampling != nil || isMirrored { self = DeferredPicture(rendered()) }
-        resampling = (target, PictureRegion(x: 0, y: 0, width: target.width, height: target.height))
+        resampling = Resampling(
+            target: target, window: PictureRegion(x: 0, y: 0, width: target.width, height: target.height),
+            interpolation: interpolation)
     }
 
     /// Exchanges left and right.
@@ -63,12 +70,14 @@ public struct DeferredPicture: Sendable {
     public func rendered() -> Picture { isMirrored ? renderedUnmirrored().mirrored() : renderedUnmirrored() }
 
     private func renderedUnmirrored() -> Picture {
-        guard let (target, window) = resampling else { return source.cropped(to: region) }
-        return source.resampled(region: region, to: target, window: window)
+        guard let resampling else { return source.cropped(to: region) }
+        return source.resampled(
+            region: region, to: resampling.target, window: resampling.window, resampling.interpolation)
     }
 
-    /// Writes `[channels, height, width]` floats, each sample looked up in its channel's 256 entries of `table`.
-    func write(table: [Float], into planes: UnsafeMutableBufferPointer<Float>) {
+    /// Writes `[channels, height, width]` floats, each sample looked up in its colour's 256 entries of `table`; with
+    /// `isReversed` the last colour's plane comes first.
+    func write(table: [Float], isReversed: Bool, into planes: UnsafeMutableBufferPointer<Float>) {
         let picture = renderedUnmirrored()
         precondition(
             planes.count == picture.byteCount && table.count == 256 * picture.channels,
@@ -77,7 +86,7 @@ public struct DeferredPicture: Sendable {
             guard let input = samples.baseAddress, let output = planes.baseAddress else { return }
             ft_planes_f32(
                 input, picture.width * picture.channels, CInt(picture.width), CInt(picture.height),
-                CInt(picture.channels), isMirrored ? 1 : 0, table, output)
+                CInt(picture.channels), isMirrored ? 1 : 0, isReversed ? 1 : 0, table, output)
         }
     }
 }

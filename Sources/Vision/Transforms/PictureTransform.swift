@@ -24,24 +24,27 @@ public protocol PictureTransform: Sendable, CustomStringConvertible {
     func apply(to picture: inout DeferredPicture, using random: inout RandomSource)
 }
 
-/// Resizes with antialiased bilinear interpolation: torchvision's `Resize` of a Pillow picture.
+/// Resizes with antialiased interpolation: torchvision's `Resize` of a Pillow picture.
 public struct Resize: PictureTransform {
     private enum Target: Hashable {
         case shorterSide(Int)
         case exact(PictureSize)
     }
     private let target: Target
+    private let interpolation: Interpolation
 
     /// The shorter side becomes `shorterSide`, the longer one keeps the shape, rounded down.
-    public init(shorterSide: Int) {
+    public init(shorterSide: Int, _ interpolation: Interpolation = .bilinear) {
         precondition(shorterSide > 0, "a side needs at least one pixel")
         target = .shorterSide(shorterSide)
+        self.interpolation = interpolation
     }
 
     /// Both sides are given; the shape may change.
-    public init(_ size: PictureSize) {
+    public init(_ size: PictureSize, _ interpolation: Interpolation = .bilinear) {
         precondition(size.width > 0 && size.height > 0, "a side needs at least one pixel")
         target = .exact(size)
+        self.interpolation = interpolation
     }
 
     public var isDeterministic: Bool { true }
@@ -58,15 +61,58 @@ public struct Resize: PictureTransform {
     }
 
     public func apply(to picture: inout DeferredPicture, using random: inout RandomSource) {
-        if let size = outputSize(of: picture.size) { picture.resize(to: size) }
+        if let size = outputSize(of: picture.size) { picture.resize(to: size, interpolation) }
     }
 
     public var description: String {
         switch target {
-        case .shorterSide(let side): "Resize(shorterSide: \(side), antialiased bilinear)"
-        case .exact(let size): "Resize(\(size), antialiased bilinear)"
+        case .shorterSide(let side): "Resize(shorterSide: \(side), antialiased \(interpolation))"
+        case .exact(let size): "Resize(\(size), antialiased \(interpolation))"
         }
     }
+}
+
+/// Resizes a picture to fit into a size, its shape kept, and fills the rest with black: Pillow's `ImageOps.pad`.
+public struct Letterbox: PictureTransform {
+    private let size: PictureSize
+    private let interpolation: Interpolation
+
+    public init(_ size: PictureSize, _ interpolation: Interpolation = .bilinear) {
+        precondition(size.width > 0 && size.height > 0, "a side needs at least one pixel")
+        self.size = size
+        self.interpolation = interpolation
+    }
+
+    public var isDeterministic: Bool { true }
+    public func outputSize(of input: PictureSize?) -> PictureSize? { size }
+
+    public func apply(to picture: inout DeferredPicture, using random: inout RandomSource) {
+        picture.resize(to: fitted(picture.size), interpolation)
+        let excess = PictureSize(width: size.width - picture.width, height: size.height - picture.height)
+        guard excess.width > 0 || excess.height > 0 else { return }
+        let (left, top) = (rounded(Double(excess.width) * 0.5), rounded(Double(excess.height) * 0.5))
+        picture.pad(left: left, top: top, right: excess.width - left, bottom: excess.height - top)
+    }
+
+    /// The largest size of the same shape that fits.
+    private func fitted(_ input: PictureSize) -> PictureSize {
+        let (width, height) = (Double(input.width), Double(input.height))
+        let (shape, wanted) = (width / height, Double(size.width) / Double(size.height))
+        if shape > wanted {
+            let side = rounded(height / width * Double(size.width))
+            return PictureSize(width: size.width, height: min(max(side, 1), size.height))
+        }
+        if shape < wanted {
+            let side = rounded(width / height * Double(size.height))
+            return PictureSize(width: min(max(side, 1), size.width), height: size.height)
+        }
+        return size
+    }
+
+    /// To the nearest, halves to the even neighbour, as Python's `round`.
+    private func rounded(_ value: Double) -> Int { Int(value.rounded(.toNearestOrEven)) }
+
+    public var description: String { "Letterbox(\(size), antialiased \(interpolation))" }
 }
 
 /// Cuts the middle out, after surrounding a picture that is too small with black: torchvision's `CenterCrop`.
@@ -112,21 +158,25 @@ public struct RandomResizedCrop: PictureTransform {
     private let size: PictureSize
     private let scale: ClosedRange<Double>
     private let ratio: ClosedRange<Double>
+    private let interpolation: Interpolation
 
     public init(
-        _ size: PictureSize, scale: ClosedRange<Double> = 0.08...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3
+        _ size: PictureSize, scale: ClosedRange<Double> = 0.08...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3,
+        _ interpolation: Interpolation = .bilinear
     ) {
         precondition(size.width > 0 && size.height > 0, "a side needs at least one pixel")
         precondition(scale.lowerBound >= 0 && ratio.lowerBound > 0, "scale and ratio must be positive")
         self.size = size
         self.scale = scale
         self.ratio = ratio
+        self.interpolation = interpolation
     }
 
     public init(
-        _ side: Int, scale: ClosedRange<Double> = 0.08...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3
+        _ side: Int, scale: ClosedRange<Double> = 0.08...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3,
+        _ interpolation: Interpolation = .bilinear
     ) {
-        self.init(PictureSize(width: side, height: side), scale: scale, ratio: ratio)
+        self.init(PictureSize(width: side, height: side), scale: scale, ratio: ratio, interpolation)
     }
 
     public var isDeterministic: Bool { false }
@@ -135,7 +185,7 @@ public struct RandomResizedCrop: PictureTransform {
     public func apply(to picture: inout DeferredPicture, using random: inout RandomSource) {
         let part = region(in: picture.size, using: &random)
         picture.crop(x: part.x, y: part.y, width: part.width, height: part.height)
-        picture.resize(to: size)
+        picture.resize(to: size, interpolation)
     }
 
     func region(in picture: PictureSize, using random: inout RandomSource) -> PictureRegion {
@@ -167,7 +217,7 @@ public struct RandomResizedCrop: PictureTransform {
     }
 
     public var description: String {
-        "RandomResizedCrop(\(size), scale: \(scale), ratio: \(ratio), antialiased bilinear)"
+        "RandomResizedCrop(\(size), scale: \(scale), ratio: \(ratio), antialiased \(interpolation))"
     }
 }
 

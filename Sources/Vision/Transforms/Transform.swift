@@ -7,38 +7,67 @@ public struct Transform: Sendable {
     public let mode: PictureMode
     public let steps: [any PictureTransform]
     public let normalization: Normalization
+    /// Whether a rotation that a file tells is applied before the first step.
+    public let exif: ExifPolicy
     private let table: [Float]
 
-    /// Throws `TransformError` if `normalization` has another number of channels than `mode`.
+    /// Throws `TransformError` if `normalization` has another number of channels than `mode`, or an order of colours where
+    /// there are none.
     public init(
-        mode: PictureMode = .rgb, _ steps: [any PictureTransform], normalization: Normalization
+        mode: PictureMode = .rgb, _ steps: [any PictureTransform], normalization: Normalization,
+        exif: ExifPolicy = .ignore
     ) throws(TransformError) {
         guard normalization.fits(channels: mode.channels) else {
             throw .normalization(
                 "\(normalization.mean.count) values for \(mode.channels)-channel (\(mode.rawValue)) pictures")
         }
+        guard normalization.order == .rgb || mode == .rgb else {
+            throw .normalization("BGR channels for grey pictures")
+        }
+        self.exif = exif
         self.mode = mode
         self.steps = steps
         self.normalization = normalization
         self.table = normalization.table(channels: mode.channels)
     }
 
+    /// How a picture of any shape becomes a square.
+    public enum Fit: String, Sendable, Hashable, Codable, CaseIterable {
+        /// The shorter side is resized, the middle cut out.
+        case crop
+        /// Both sides are resized; the shape changes.
+        case squash
+        /// The longer side is resized, the rest stays black.
+        case letterbox
+    }
+
     /// The tutorial's transform for training: `RandomResizedCrop(side)`, `RandomHorizontalFlip()`, normalise.
     public static func training(
-        side: Int, mode: PictureMode = .rgb, normalization: Normalization = .imagenet
+        side: Int, mode: PictureMode = .rgb, normalization: Normalization = .imagenet,
+        interpolation: Interpolation = .bilinear, exif: ExifPolicy = .ignore
     ) throws(TransformError) -> Transform {
-        try Transform(mode: mode, [RandomResizedCrop(side), RandomHorizontalFlip()], normalization: normalization)
+        try Transform(
+            mode: mode, [RandomResizedCrop(side, interpolation), RandomHorizontalFlip()], normalization: normalization,
+            exif: exif)
     }
 
     /// The tutorial's transform for validation: `Resize(resize)`, `CenterCrop(side)`, normalise.
     ///
     /// - `resize`: by default the tutorial's margin, `side * 256 / 224`.
+    /// - `fit`: what is resized to `resize`: the shorter side, both sides, or the longer one.
     public static func evaluation(
-        side: Int, resize: Int? = nil, mode: PictureMode = .rgb, normalization: Normalization = .imagenet
+        side: Int, resize: Int? = nil, fit: Fit = .crop, mode: PictureMode = .rgb,
+        normalization: Normalization = .imagenet, interpolation: Interpolation = .bilinear, exif: ExifPolicy = .ignore
     ) throws(TransformError) -> Transform {
-        try Transform(
-            mode: mode, [Resize(shorterSide: resize ?? withMargin(side)), CenterCrop(side)],
-            normalization: normalization)
+        let resize = resize ?? withMargin(side)
+        let square = PictureSize(width: resize, height: resize)
+        let step: any PictureTransform =
+            switch fit {
+            case .crop: Resize(shorterSide: resize, interpolation)
+            case .squash: Resize(square, interpolation)
+            case .letterbox: Letterbox(square, interpolation)
+            }
+        return try Transform(mode: mode, [step, CenterCrop(side)], normalization: normalization, exif: exif)
     }
 
     /// What the tutorial resizes the shorter side to before it crops to `side`.
@@ -72,7 +101,7 @@ public struct Transform: Sendable {
 
     /// Normalises into `[channels, height, width]` floats.
     func write(_ picture: DeferredPicture, into planes: UnsafeMutableBufferPointer<Float>) {
-        picture.write(table: table, into: planes)
+        picture.write(table: table, isReversed: normalization.order == .bgr, into: planes)
     }
 
     /// Names everything that changes the numbers; equal fingerprints mean equal results for equal pictures.
@@ -85,6 +114,6 @@ public struct Transform: Sendable {
 
 extension Transform: CustomStringConvertible {
     public var description: String {
-        (["Decode(\(mode.rawValue))"] + steps.map(\.description) + [normalization.description]).joined(separator: "; ")
+        (["Decode(\(mode.rawValue)\(exif == .apply ? ", turned" : ""))"] + steps.map(\.description) + [normalization.description]).joined(separator: "; ")
     }
 }
