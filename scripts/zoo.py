@@ -4,6 +4,7 @@
     pip install -r scripts/requirements.txt
     python scripts/zoo.py make --out DIR [--only NAME,...]
     python scripts/zoo.py oracles --out DIR [--only NAME,...]
+    python scripts/zoo.py names --models DIR [--only NAME,...]
     python scripts/zoo.py check --models DIR [--only NAME,...] [--layers N]
 
 The models are small ones of torchvision's, timm's and Hugging Face's families (`torchvision.NAME`, `timm.NAME`,
@@ -14,7 +15,10 @@ The models are small ones of torchvision's, timm's and Hugging Face's families (
 
 `oracles` writes folders as those of oracle.py, one step of SGD each, DIR/LIBRARY.NAME.EXPORTER.PLACE.STATISTICS: PLACE is
 what is unfrozen, `head`, `block` (head and last block), `middle` (head and a layer inside of a block) or `all`;
-STATISTICS is `frozen` or `batch`. They are run by OracleTests with FINETUNE_ORACLES=DIR.
+STATISTICS is `frozen` (batch norm folded by the exporter), `kept` (frozen, not folded) or `batch`. They are run by OracleTests with FINETUNE_ORACLES=DIR.
+
+`names` lists PyTorch's parameters that are not in a file or that `finetune inspect` does not offer, and what it offers
+beyond them.
 
 `check` trains one epoch with a learning rate of 1e-12 with every layer of `finetune inspect` as the place of the cut, and
 compares the validation loss with `finetune evaluate`'s of the written model: what crosses the cut must be right. Batch sizes
@@ -76,7 +80,7 @@ def torchvision_models() -> dict:
         return lambda: efficientnet.EfficientNet(kinds, dropout=0.1, last_channel=64, num_classes=CLASSES)
 
     mb, fused = efficientnet.MBConvConfig, efficientnet.FusedMBConvConfig
-    v1 = [mb(1, 3, 1, 32, 8, 1, .25, 1), mb(4, 3, 2, 32, 40, 2, .25, 1), mb(4, 5, 2, 40, 40, 1, .5, 1)]
+    v1 = [mb(1, 3, 1, 16, 8, 1, 1, 1), mb(4, 3, 2, 8, 16, 2, 1, 1), mb(4, 5, 2, 16, 16, 1, 1, 1)]
     v2 = [fused(1, 3, 1, 16, 16, 1), fused(2, 3, 2, 16, 24, 2), mb(4, 3, 2, 24, 32, 2)]
 
     def small_mobilenet_v3(kind):
@@ -326,6 +330,7 @@ def export(model, path: pathlib.Path, size: int, exporter: str, batch: str, keep
         if batch == "any":
             more["dynamic_shapes"] = ({0: torch.export.Dim("N")},)
         if keep_batch_norm:
+            # The optimizer folds them.
             more["optimize"] = False
         torch.onnx.export(model, (example,), str(path), dynamo=True, external_data=False, verbose=False, **more)
     else:
@@ -357,10 +362,13 @@ def in_processes(calls: list[tuple], out: pathlib.Path, jobs: int) -> int:
     """One fork for each (name, function, arguments): what fails or keeps memory does not touch the rest."""
     import multiprocessing
 
-    import onnxscript  # noqa: F401 - imported once for all forks
     import torch
 
     torch.set_num_threads(1)
+    for exporter in EXPORTERS:
+        # What exporters import and make once is there in all forks.
+        export(torch.nn.Conv2d(3, 1, 1).eval(), out / "warm.onnx", 4, exporter, "any")
+    (out / "warm.onnx").unlink()
     forks = multiprocessing.get_context("fork")
 
     def body(name: str, action, arguments: tuple, errors: str) -> None:
@@ -368,6 +376,7 @@ def in_processes(calls: list[tuple], out: pathlib.Path, jobs: int) -> int:
             with open(os.devnull, "w") as nothing:
                 os.dup2(nothing.fileno(), 2)
             action(*arguments)
+            os._exit(0)
         except BaseException as error:
             lines = [line for line in str(error).splitlines() if line.strip()] or [""]
             pathlib.Path(errors).write_text(f"{type(error).__name__}: {lines[0][:300]}")
@@ -401,6 +410,221 @@ def make(a: argparse.Namespace) -> int:
     ]
     calls = [c for c in calls if a.again or not (a.out / f"{c[0]}.onnx").exists()]
     return in_processes(calls, a.out, a.jobs)
+
+
+# MARK: Names
+
+
+def fold_batch_norms(model, x):
+    """A copy with every batch norm that follows a convolution folded into it, as both exporters do; names stay.
+
+    The batch norm stays too and does nothing. Returns the copy and the names of the parameters that are gone.
+    """
+    import torch
+    from torch import nn
+
+    model, made, pairs, kept = copy.deepcopy(model), {}, [], []
+
+    def after(module, _, output):
+        made[id(output)] = module
+        kept.append(output)
+
+    def before(module, inputs):
+        if id(inputs[0]) in made:
+            pairs.append((made[id(inputs[0])], module))
+
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    handles = [m.register_forward_hook(after) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    handles += [m.register_forward_pre_hook(before) for m in norms]
+    with torch.no_grad():
+        model(x)
+        for handle in handles:
+            handle.remove()
+        gone = set()
+        for conv, norm in pairs:
+            standardises = "Std" in type(conv).__name__
+            if sum(c is conv for c, _ in pairs) > 1 or not norm.affine or standardises:
+                continue
+            factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            bias = 0 if conv.bias is None else conv.bias
+            conv.weight.copy_(conv.weight * factor.reshape(-1, 1, 1, 1))
+            conv.bias = nn.Parameter((bias - norm.running_mean) * factor + norm.bias)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1)
+            norm.weight.fill_((1 + norm.eps) ** 0.5)
+            norm.bias.zero_()
+            gone |= {id(norm.weight), id(norm.bias)}
+    return model, {name for name, parameter in model.named_parameters() if id(parameter) in gone}
+
+
+def stored_names(path: pathlib.Path, start: dict[str, np.ndarray]) -> tuple[dict[str, tuple], list[str]]:
+    """For each of PyTorch's parameters its name in the file, the order of axes there and the shape; and those not found."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    stored = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            stored[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    by_count: dict[int, list] = {}
+    for name, value in stored.items():
+        if value.dtype == np.float32:
+            by_count.setdefault(value.size, []).append((name, value, float(np.abs(value).sum())))
+    found, lost = {}, []
+    for name, value in start.items():
+        total = float(np.abs(value).sum())
+        near = [c for c in by_count.get(value.size, []) if abs(c[2] - total) <= 1e-3 * total + 1e-6]
+        near.sort(key=lambda c: c[0] != name)
+        orders = sorted(itertools.permutations(range(value.ndim)), key=lambda o: o != tuple(range(value.ndim)))
+        for (key, other, _), order in itertools.product(near, orders):
+            if np.allclose(value.transpose(order).ravel(), other.ravel(), rtol=1e-3, atol=1e-5):
+                found[name] = (key, order, other.shape)
+                break
+        else:
+            lost.append(name)
+    return found, lost
+
+
+# MARK: Oracles
+
+
+def places(model, names: list[str]) -> dict[str, list[str]]:
+    """Which of the parameters `names` are unfrozen for each of PLACES."""
+    from torch import nn
+
+    heads = [
+        name for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == CLASSES
+        or isinstance(module, nn.Conv2d) and module.out_channels == CLASSES
+    ]
+    def below(name: str, scopes: list[str]) -> bool:
+        return any(name.startswith(scope + ".") for scope in scopes)
+
+    head = [name for name in names if below(name, heads)]
+    # The innermost scope that is counted, of the last parameters and of those half-way.
+    def scope(name: str) -> str:
+        parts = name.split(".")
+        last = max((i for i, part in enumerate(parts[:-1]) if part.isdigit()), default=0)
+        return ".".join(parts[:last + 1])
+
+    rest = [name for name in names if name not in head]
+    counted = [name for name in rest if any(part.isdigit() for part in name.split(".")[:-1])] or rest
+    block = [name for name in rest if below(name, [scope(counted[-1])])]
+    inner = [name for name in counted if name.endswith("weight")]
+    middle = inner[len(inner) * 2 // 3].rsplit(".", 1)[0]
+    return {"head": head, "block": head + block, "middle": head + [n for n in rest if below(n, [middle])], "all": names}
+
+
+def oracle_one(name: str, exporter: str, out: pathlib.Path) -> None:
+    import torch
+    from torch import nn
+
+    import oracle
+
+    model, size = build(name)
+    x = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(3))
+    labels = torch.tensor([0, 3, 1, 4])
+    norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
+    for kind, statistics in [(False, ["frozen"])] + ([(True, ["kept", "batch"])] if norms else []):
+        shared = out / f"{name}.{exporter}{'.norms' if kind else ''}.onnx"
+        try:
+            export(copy.deepcopy(model), shared, size, exporter, "any", keep_batch_norm=kind)
+        except Exception as error:
+            with (out / "failed.txt").open("a") as file:
+                file.write(f"{shared.name}: {type(error).__name__}: {str(error).splitlines()[0][:200]}\n")
+            continue
+        folded, gone = (copy.deepcopy(model), set()) if kind else fold_batch_norms(model, x[:2])
+        start = {n: p.detach().numpy().copy() for n, p in folded.named_parameters() if n not in gone}
+        found, lost = stored_names(shared, start)
+        for place, chosen in places(folded, list(found)).items():
+            for mode in statistics:
+                step(folded, x, labels, chosen, mode, shared, out / f"{name}.{exporter}.{place}.{mode}", found, lost)
+        shared.unlink()
+
+
+def step(model, x, labels, chosen, mode, shared, folder, found, lost) -> None:
+    """One step of SGD from `model` as it is."""
+    import torch
+    from torch import nn
+
+    import oracle
+
+    model = copy.deepcopy(model).eval()
+    answers = {"input": x.numpy()[None], "labels": labels.numpy()[None], "logits_eval": oracle.logits(model, x.numpy())}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in chosen
+    if mode == "batch":
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.train()
+    loss = nn.functional.cross_entropy(model(x), labels)
+    loss.backward()
+    parameters = dict(model.named_parameters())
+    chosen = [name for name in chosen if parameters[name].grad is not None]
+    torch.optim.SGD([parameters[name] for name in chosen], lr=1e-2).step()
+
+    def laid_out(name: str, tensor) -> np.ndarray:
+        _, order, shape = found[name]
+        return tensor.detach().numpy().transpose(order).reshape(shape).copy()
+
+    for name in chosen:
+        answers[f"grad/{found[name][0]}"] = laid_out(name, parameters[name].grad)
+        answers[f"final/{found[name][0]}"] = laid_out(name, parameters[name])
+    answers["loss"] = np.array([loss.item()], dtype=np.float32)
+    settings = {
+        "bn": "fold", "bn_mode": "train" if mode == "batch" else "eval", "lr": "0.01", "momentum": "0.0",
+        "weight_decay": "0.0", "unfreeze": ",".join(found[name][0] for name in chosen), "lost": ",".join(lost),
+        "names": json.dumps({name: found[name][0] for name in chosen if found[name][0] != name}),
+        **oracle.versions("torch", "torchvision", "timm", "transformers", "onnx", "onnxscript", "onnxruntime"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    oracle.save(folder / "oracle.safetensors", answers, settings)
+    (folder / "model.onnx").unlink(missing_ok=True)
+    os.link(shared, folder / "model.onnx")
+
+
+def oracles(a: argparse.Namespace) -> int:
+    a.out.mkdir(parents=True, exist_ok=True)
+    calls = [
+        (f"{name}.{exporter}", oracle_one, (name, exporter, a.out.resolve()))
+        for exporter in a.exporters.split(",") for name in all_names(a.only)
+    ]
+    calls = [c for c in calls if a.again or not (a.out / f"{c[0]}.head.frozen").exists()]
+    return in_processes(calls, a.out, a.jobs)
+
+
+def names(a: argparse.Namespace) -> int:
+    """Compares the parameters that `finetune inspect` offers with PyTorch's."""
+    import torch
+
+    torch.set_num_threads(1)
+    wrong = 0
+    for name in all_names(a.only):
+        paths = sorted(a.models.glob(f"{name}.*.onnx"))
+        if not paths:
+            continue
+        model, size = build(name)
+        folded, gone = fold_batch_norms(model, torch.randn(2, 3, size, size))
+        start = {n: p.detach().numpy().copy() for n, p in folded.named_parameters() if n not in gone}
+        for path in paths:
+            done = subprocess.run([a.program, "inspect", path, "--json", "-q"], capture_output=True, text=True)
+            if done.returncode != 0:
+                print(f"{path.name}: inspect {done.returncode}: {message(done)}", flush=True)
+                wrong += 1
+                continue
+            layers = json.loads(done.stdout.splitlines()[-1])["layers"]
+            found, lost = stored_names(path, start)
+            offered = {p["name"] for layer in layers for p in layer["parameters"]}
+            stored = {entry[0] for entry in found.values()} | set(found)
+            missing = sorted(n for n, entry in found.items() if not offered & {entry[0], n})
+            more = sorted(offered - stored)
+            for what, list_ in (("not in the file", lost), ("not offered", missing), ("no parameter", more)):
+                if list_:
+                    wrong += 1
+                    print(f"{path.name}: {what} {len(list_)}: {', '.join(list_[:6])}", flush=True)
+    print(f"{wrong} differences", flush=True)
+    return 1 if wrong else 0
 
 
 # MARK: Check
@@ -529,6 +753,18 @@ def main() -> int:
     command.add_argument("--jobs", type=int, default=2)
     command.add_argument("--again", action="store_true", help="export what is there already, too")
     command.set_defaults(action=make)
+    command = commands.add_parser("oracles", help="store PyTorch's answers for a step")
+    command.add_argument("--out", type=pathlib.Path, required=True)
+    command.add_argument("--only", default="", help="names as LIBRARY or LIBRARY.NAME, comma-separated")
+    command.add_argument("--exporters", default=",".join(EXPORTERS))
+    command.add_argument("--jobs", type=int, default=2)
+    command.add_argument("--again", action="store_true", help="make what is there already, too")
+    command.set_defaults(action=oracles)
+    command = commands.add_parser("names", help="compare the parameters offered with PyTorch's")
+    command.add_argument("--models", type=pathlib.Path, required=True)
+    command.add_argument("--only", default="", help="names as LIBRARY or LIBRARY.NAME, comma-separated")
+    command.add_argument("--program", type=pathlib.Path, default=ROOT / ".build" / "release" / "finetune")
+    command.set_defaults(action=names)
     command = commands.add_parser("check", help="cut every model at every layer")
     command.add_argument("--models", type=pathlib.Path, required=True)
     command.add_argument("--only", default="", help="beginnings of file names, comma-separated")
