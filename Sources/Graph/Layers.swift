@@ -97,13 +97,19 @@ private struct LayerFinder {
             let type = type(of: node.op)
             var parameters = slots(of: index, at: type.parameterInputs)
             if !type.bufferInputs.isEmpty || node.opType.hasSuffix("Normalization"), areFillers(parameters) { continue }
+            // A norm of weights has no bias of its own beside a gain.
+            if type.parameterInputs.count > 1, !isShown(node.inputs.first ?? nil),
+                node.opType.hasSuffix("Normalization")
+            {
+                parameters.removeAll { areFillers([$0]) }
+            }
             var nodes = [index]
             if node.opType == "MatMul", let bias = biasAdd(after: index), !parameters.isEmpty {
                 parameters.append(bias)
                 nodes.append(bias.node)
                 claimed.insert(bias.node)
-            } else if parameters.isEmpty, let factor = elementwiseParameter(index) {
-                parameters = [factor]
+            } else if parameters.isEmpty {
+                parameters = elementwiseParameters(index)
             }
             guard !parameters.isEmpty else { continue }
             layers.append(
@@ -143,6 +149,8 @@ private struct LayerFinder {
             guard isRearranged || isStandardised else { return nil }
             // A factor of one number is no parameter.
             let operands = node.inputs.compactMap { $0 }.filter { (graph.constants[$0]?.count ?? 2) > 1 }
+            // What layers make of constants, such as a position bias from coordinates, has their parameters.
+            if isStandardised, operands.contains(where: isMadeByLayer) { return nil }
             guard let next = isRearranged ? node.inputs.first ?? nil : operands.first else { return nil }
             current = next
         }
@@ -153,6 +161,11 @@ private struct LayerFinder {
     private static let ofWeights: Set<String> = [
         "BatchNormalization", "InstanceNormalization", "LayerNormalization", "Mul", "Div", "Add", "Sub",
     ]
+
+    /// True where a product with weights is on the way to a value.
+    private func isMadeByLayer(_ value: ValueID) -> Bool {
+        graph.nodesNeeded(for: [value]).contains { ["MatMul", "Gemm", "Conv"].contains(graph.nodes[$0].opType) }
+    }
 
     private func isShown(_ value: ValueID?) -> Bool { value.map(shown.contains) ?? false }
 
@@ -169,9 +182,14 @@ private struct LayerFinder {
             }
     }
 
-    /// Zeros and numbers that end an attention.
+    /// Zeros and numbers that end an attention, or only zeros, the same for all heads.
     private func isMask(_ array: NDArray) -> Bool {
-        let numbers = array.doubles()
+        let numbers = array.doubles(), shape = array.shape
+        if shape.count > 2, shape.dropLast(2).allSatisfy({ $0 == 1 }), shape[shape.count - 1] == shape[shape.count - 2],
+            numbers.allSatisfy({ $0 == 0 })
+        {
+            return true
+        }
         return numbers.contains { $0 <= -50 } && numbers.allSatisfy { $0 == 0 || $0 <= -50 }
     }
 
@@ -206,20 +224,22 @@ private struct LayerFinder {
         return nil
     }
 
-    private func elementwiseParameter(_ index: Int) -> Layer.Slot? {
+    /// The constants that a node adds, multiplies or joins to what pictures show: of a Concat all, as it may join two tokens.
+    private func elementwiseParameters(_ index: Int) -> [Layer.Slot] {
         let node = graph.nodes[index]
         guard ["Add", "Mul", "Sub", "Div", "Concat"].contains(node.opType),
             let other = node.inputs.compactMap({ $0 }).first(where: shown.contains), !isPicture(other)
-        else { return nil }
+        else { return [] }
+        var found: [Layer.Slot] = []
         for (input, value) in node.inputs.enumerated() {
-            guard let value, let found = slot("", value, node: index, input: input),
-                !graph.constantNodeValues.contains(found.root), let array = graph.constants[found.root],
+            guard let value, let slot = slot("", value, node: index, input: input),
+                !graph.constantNodeValues.contains(slot.root), let array = graph.constants[slot.root],
                 array.count > 1,
                 !isMask(array), node.opType != "Concat" || array.doubles().contains(where: { $0 != 0 })
             else { continue }
-            return found
+            found.append(slot)
         }
-        return nil
+        return found
     }
 
     private func markShared(_ layers: inout [Layer]) {
@@ -249,7 +269,13 @@ private struct LayerFinder {
             if path.isEmpty { path = node.name }
             layers[index].path = names.name(like: path)
             for position in layer.parameters.indices where layer.parameters[position].role.isEmpty {
-                layers[index].parameters[position].role = roleInName(layer.parameters[position], path: path)
+                let slot = layer.parameters[position]
+                var role = roleInName(slot, path: path)
+                if layers[index].parameters[..<position].contains(where: { $0.role == role }) {
+                    let isPlain = slot.name.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
+                    role = isPlain && !slot.name.isEmpty ? slot.name : "\(role)_\(position + 1)"
+                }
+                layers[index].parameters[position].role = role
             }
         }
     }
