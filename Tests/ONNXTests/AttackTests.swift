@@ -265,7 +265,7 @@ import Testing
         _ name: String, _ says: String, of fixture: String, _ change: @escaping @Sendable (inout [UInt8]) -> Void
     ) -> Attack {
         let model = TestFiles.package.appendingPathComponent("models/resnet-tiny.onnx").path
-        return Attack(name, says, command: ["predict", "--model", model, "FILE"]) {
+        return Attack(name, says, command: ["predict", "--quiet", "--model", model, "FILE"]) {
             let source = TestFiles.fixtures.appendingPathComponent("pictures/\(fixture)")
             var bytes = [UInt8](try Data(contentsOf: source))
             change(&bytes)
@@ -285,7 +285,7 @@ import Testing
         },
         picture("a truncated JPEG", "truncated picture", of: "420.jpg") { $0.removeLast(400) },
         picture("a damaged PNG", "corrupt picture", of: "rgb8.png") { $0[60] ^= 0xFF },
-        picture("a GIF that claims to be a PNG", "a GIF picture", of: "rgb8.png") { $0 = Array("GIF89a......".utf8) },
+        picture("a GIF that claims to be a PNG", "truncated picture", of: "rgb8.png") { $0 = Array("GIF89a......".utf8) },
     ]
 
     /// The checksum of a PNG's chunks.

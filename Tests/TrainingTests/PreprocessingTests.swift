@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import TensorCore
 import TestSupport
 import Testing
 

@@ -93,10 +93,9 @@ struct ListTests {
     @Test("a class folder whose name is not UTF-8 is refused by name")
     func foreignNames() throws {
         let folder = try folder(["train/a/1.png", "train/b/2.png", "val/a/3.png"])
-        let name = Array("\(folder.path)/train/caf".utf8) + [0xE9, 0]
-        guard name.withUnsafeBufferPointer({ $0.withMemoryRebound(to: CChar.self) { mkdir($0.baseAddress, 0o755) } }) == 0
-        else { return }
-        defer { _ = name.withUnsafeBufferPointer { $0.withMemoryRebound(to: CChar.self) { rmdir($0.baseAddress) } } }
+        let name = "\(folder.path)/train/caf".utf8.map { CChar(bitPattern: $0) } + [CChar(bitPattern: 0xE9), 0]
+        guard mkdir(name, 0o755) == 0 else { return }
+        defer { rmdir(name) }
         #expect(throws: DatasetError.foreignName(folder.path + "/train", name: #"caf\xE9"#)) {
             try DatasetSplit.imageFolder(folder.path)
         }
