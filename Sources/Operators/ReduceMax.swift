@@ -30,7 +30,7 @@ extension Op {
 extension Tensor {
     /// The largest element over `dims` (all when nil); equal ones share the gradient evenly. Source: `torch.amax`.
     public func amax(dim dims: [Int]? = nil, keepdim: Bool = false) -> Tensor {
-        checked(try apply(ExtremeAlong(isLargest: true, axes: normalized(dims, "amax"), keepDims: keepdim), self))
+        checked(try amaxOrAmin(isLargest: true, dims, keepDims: keepdim))
     }
 
     /// The largest of all elements; equal ones share the gradient evenly. Source: `torch.max`.

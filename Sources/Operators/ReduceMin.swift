@@ -30,7 +30,7 @@ extension Op {
 extension Tensor {
     /// The smallest element over `dims` (all when nil); equal ones share the gradient evenly. Source: `torch.amin`.
     public func amin(dim dims: [Int]? = nil, keepdim: Bool = false) -> Tensor {
-        checked(try apply(ExtremeAlong(isLargest: false, axes: normalized(dims, "amin"), keepDims: keepdim), self))
+        checked(try amaxOrAmin(isLargest: false, dims, keepDims: keepdim))
     }
 
     /// The smallest of all elements; equal ones share the gradient evenly. Source: `torch.min`.

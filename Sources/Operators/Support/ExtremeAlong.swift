@@ -68,6 +68,16 @@ private struct IndexedExtremes: DifferentiableFunction {
 }
 
 extension Tensor {
+    /// The extreme over `dims` (all when nil). Unlike ONNX's reductions those of tensors refuse an axis without elements.
+    func amaxOrAmin(isLargest: Bool, _ dims: [Int]?, keepDims: Bool) throws -> Tensor {
+        let name = isLargest ? "amax" : "amin"
+        let axes = try normalized(dims, name)
+        if dims == nil ? count == 0 : axes.contains(where: { shape[$0] == 0 }) {
+            throw ShapeError(name, "nothing has no \(isLargest ? "largest" : "smallest") element: shape is \(shape)")
+        }
+        return try apply(ExtremeAlong(isLargest: isLargest, axes: axes, keepDims: keepDims), self)
+    }
+
     func extremes(isLargest: Bool, dim: Int, keepDims: Bool) throws -> (values: Tensor, indices: Tensor) {
         let axis = try normalized([dim], isLargest ? "max" : "min")[0]
         let function = IndexedExtremes(isLargest: isLargest, axis: axis, keepDims: keepDims)
