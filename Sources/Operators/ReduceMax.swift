@@ -34,7 +34,9 @@ extension Tensor {
     }
 
     /// The largest of all elements; equal ones share the gradient evenly. Source: `torch.max`.
-    public func max() -> Tensor { amax() }
+    public func max() -> Tensor {
+        checked(try amaxOrAmin(isLargest: true, nil, keepDims: false, findsNaN: true))
+    }
 
     /// The largest elements along `dim` and their indices; the gradient goes to those. Source: `torch.max` with `dim`.
     public func max(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {

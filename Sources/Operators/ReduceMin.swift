@@ -34,7 +34,9 @@ extension Tensor {
     }
 
     /// The smallest of all elements; equal ones share the gradient evenly. Source: `torch.min`.
-    public func min() -> Tensor { amin() }
+    public func min() -> Tensor {
+        checked(try amaxOrAmin(isLargest: false, nil, keepDims: false, findsNaN: true))
+    }
 
     /// The smallest elements along `dim` and their indices; the gradient goes to those. Source: `torch.min` with `dim`.
     public func min(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {
