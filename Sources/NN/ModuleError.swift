@@ -36,7 +36,8 @@ extension ModuleError: CustomStringConvertible {
                 + "and train() and eval() would not reach it: add it to members of \(module) or of the module inside it "
                 + "that stores it (what belongs to another model is called with forward(x), which is not checked)"
         case .noCopy(let module):
-            return "\(module) cannot be copied: override func emptyCopy() throws -> Module to return another one of the "
+            return
+                "\(module) cannot be copied: override func emptyCopy() throws -> Module to return another one of the "
                 + "same structure, such as \(module)(...)"
         }
     }

@@ -53,7 +53,8 @@ public final class WeightAverage {
             }
         let parameters = Set(module.namedParameters().map(\.name))
         for (name, value) in present {
-            guard parameters.contains(name) || averagesBuffers, value.dtype.isFloatingPoint, let old = state[name] else {
+            guard parameters.contains(name) || averagesBuffers, value.dtype.isFloatingPoint, let old = state[name]
+            else {
                 state[name] = value
                 continue
             }
@@ -76,7 +77,9 @@ public final class WeightAverage {
 public func updateBatchNorm(_ module: Module, batches: some Sequence<Tensor>) throws {
     let norms = module.modules().compactMap { $0 as? BatchNorm }
     guard !norms.isEmpty else { return }
-    let before = (modes: module.modules().map { ($0, $0.isTraining) }, norms: norms.map { ($0.momentum, $0.frozenStatistics) })
+    let before = (
+        modes: module.modules().map { ($0, $0.isTraining) }, norms: norms.map { ($0.momentum, $0.frozenStatistics) }
+    )
     defer {
         for (module, isTraining) in before.modes { module.setMode(isTraining) }
         for (norm, (momentum, isFrozen)) in zip(norms, before.norms) {

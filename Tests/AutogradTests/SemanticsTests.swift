@@ -8,7 +8,9 @@ import Testing
     private func leaf(_ values: [Double]) throws -> Tensor { try Tensor(values, dtype: .float64, requiresGrad: true) }
 
     /// In-place methods, and the same out of place.
-    private static let pairs: [(String, (Tensor, Tensor) throws -> Tensor, (Tensor, Tensor) throws -> Tensor)] = [
+    private typealias Method = @Sendable (Tensor, Tensor) throws -> Tensor
+
+    private static let pairs: [(String, Method, Method)] = [
         ("add_", { try $0.add_($1, alpha: 2) }, { $0 + $1 * 2 }), ("sub_", { try $0.sub_($1) }, { $0 - $1 }),
         ("mul_", { try $0.mul_($1) }, { $0 * $1 }), ("div_", { try $0.div_($1) }, { $0 / $1 }),
         ("mul_ number", { q, _ in try q.mul_(3) }, { q, _ in q * 3 }),
@@ -30,7 +32,7 @@ import Testing
 
     @Test(arguments: 0..<13) func inPlaceMethodsHaveTheGradientsOfTheOthers(number: Int) throws {
         let (name, inPlace, outOfPlace) = Self.pairs[number]
-        func run(_ method: (Tensor, Tensor) throws -> Tensor) throws -> [[Double]] {
+        func run(_ method: Method) throws -> [[Double]] {
             let (x, w) = (try leaf([0.3, -1.2, 2]), try leaf([1.5, 0.7, -2]))
             let y = try method(x * x * x, w).exp() * w
             let first = try grad(of: [y.sum()], wrt: [x, w], createGraph: true, allowUnused: true).map {

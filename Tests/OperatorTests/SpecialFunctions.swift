@@ -79,7 +79,8 @@ enum SpecialFunctions {
         "softmax": { $0[0].softmax(dim: 0) ** 2 }, "logSoftmax": { $0[0].logSoftmax(dim: 0) * 2 },
         "topk": { weighted($0[0].topk(Swift.min(2, $0[0].count)).values) },
         "topk(smallest)": { weighted($0[0].topk(Swift.min(2, $0[0].count), largest: false).values) },
-        "sort": { weighted($0[0].sort().values) }, "sort(descending)": { weighted($0[0].sort(descending: true).values) },
+        "sort": { weighted($0[0].sort().values) },
+        "sort(descending)": { weighted($0[0].sort(descending: true).values) },
         "cumsum(dim)": { $0[0].cumsum(dim: 0) ** 2 },
         "layerNorm": { x in
             let count = x[0].count

@@ -73,7 +73,8 @@ import Testing
             return zip(results, zeros).map { $0 ?? $1 }
         }
         let first = try gradients(value.sum(), createGraph: true)
-        let second = try gradients(first.map { $0.sum() }.reduce(Tensor(0, dtype: first[0].dtype), +), createGraph: false)
+        let second = try gradients(
+            first.map { $0.sum() }.reduce(Tensor(0, dtype: first[0].dtype), +), createGraph: false)
         return (first.map(\.array), second.map(\.array))
     }
 }

@@ -52,7 +52,8 @@ public final class MultiheadAttention: Module {
         dtype: DType = .float32, random: RandomSource? = nil
     ) {
         demand(
-            heads > 0 && embedDim % heads == 0, "MultiheadAttention: \(embedDim) numbers do not divide into \(heads) heads")
+            heads > 0 && embedDim % heads == 0,
+            "MultiheadAttention: \(embedDim) numbers do not divide into \(heads) heads")
         var random = random ?? RandomScope.next()
         // Xavier and Bengio's uniform weights; biases begin as zeros.
         let bound = (6 / Double(embedDim + 3 * embedDim)).squareRoot()
@@ -98,7 +99,8 @@ public final class MultiheadAttention: Module {
         var forbidden: Tensor?
         if let mask {
             let shaped = mask.rank == 3 ? mask.reshape([n, heads, l, s]) : mask
-            forbidden = shaped.dtype == .bool ? Tensor.where(shaped, -Double.infinity, Tensor(0, dtype: query.dtype)) : shaped
+            forbidden =
+                shaped.dtype == .bool ? Tensor.where(shaped, -Double.infinity, Tensor(0, dtype: query.dtype)) : shaped
         }
         if let keyPaddingMask {
             let padding = Tensor.where(

@@ -49,7 +49,9 @@ private struct RoundedDistance: DifferentiableFunction, ElementFunction {
         return size > width ? width * (size - T(0.5) * width) : T(0.5) * d * d
     }
 
-    func forward(_ inputs: [NDArray?]) throws -> [NDArray] { try inputs.compactMap { try $0?.mapped(self, "huberLoss") } }
+    func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
+        try inputs.compactMap { try $0?.mapped(self, "huberLoss") }
+    }
 
     func saved(for needs: IndexSet64) -> SavedValues { SavedValues(inputs: 0) }
 

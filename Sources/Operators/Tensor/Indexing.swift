@@ -193,7 +193,9 @@ extension Tensor {
         get { checked(try mapped(Selection([a.selection, b.selection, c.selection], of: shape))) }
         set { checked(try assign(newValue, [a.selection, b.selection, c.selection])) }
     }
-    public subscript<A: TensorIndex, B: TensorIndex, C: TensorIndex, D: TensorIndex>(_ a: A, _ b: B, _ c: C, _ d: D) -> Tensor {
+    public subscript<A: TensorIndex, B: TensorIndex, C: TensorIndex, D: TensorIndex>(_ a: A, _ b: B, _ c: C, _ d: D)
+        -> Tensor
+    {
         get { checked(try mapped(Selection([a.selection, b.selection, c.selection, d.selection], of: shape))) }
         set { checked(try assign(newValue, [a.selection, b.selection, c.selection, d.selection])) }
     }

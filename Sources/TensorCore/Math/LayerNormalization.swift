@@ -82,7 +82,8 @@ extension NDArray {
                     let (source, g, mean, inverse) = (
                         x.read { $0 }, gradOutput.read { $0 }, mean.read { $0 }, invStdDev.read { $0 }
                     )
-                    parallelRange(layout.width, grain: Swift.max(64, grain(elementsPerUnit: layout.rows))) { begin, end in
+                    parallelRange(layout.width, grain: Swift.max(64, grain(elementsPerUnit: layout.rows))) {
+                        begin, end in
                         if x.dtype == .float32 {
                             ft_layer_norm_parameter_gradient_f32(
                                 layout.rows, layout.width, source.floats, g.floats, mean.floats, inverse.floats,

@@ -21,7 +21,8 @@ extension NDArray {
     ) throws -> NDArray {
         guard (0...1).contains(p) else { throw ShapeError("dropout", "p must lie between 0 and 1, got \(p)") }
         let mask = try hashed(
-            shape, .float32, "dropout", { ft_random_mask_f32(seed, p, dtype == .float32 ? Float(kept) : 1, $0, $1, $2) },
+            shape, .float32, "dropout",
+            { ft_random_mask_f32(seed, p, dtype == .float32 ? Float(kept) : 1, $0, $1, $2) },
             { _, _, _ in })
         if dtype == .float32 { return mask }
         return try binary(.mul, mask.converted(to: dtype), NDArray(scalar: kept, dtype: dtype))
@@ -42,7 +43,11 @@ extension NDArray {
             let pairs = (elementCount(shape) + 1) / 2
             parallelRange(pairs, grain: serialElements / 8) { begin, end in
                 let (first, last) = (2 * begin, Swift.min(2 * end, elementCount(shape)))
-                if dtype == .float64 { doubles(output.doubles, first, last) } else { floats(output.floats, first, last) }
+                if dtype == .float64 {
+                    doubles(output.doubles, first, last)
+                } else {
+                    floats(output.floats, first, last)
+                }
             }
         }
     }
