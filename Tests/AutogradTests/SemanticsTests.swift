@@ -33,7 +33,7 @@ import Testing
     @Test(arguments: 0..<13) func inPlaceMethodsHaveTheGradientsOfTheOthers(number: Int) throws {
         let (name, inPlace, outOfPlace) = Self.pairs[number]
         func run(_ method: Method) throws -> [[Double]] {
-            let (x, w) = (try leaf([0.3, -1.2, 2]), try leaf([1.5, 0.7, -2]))
+            let (x, w) = (try leaf([0.3, -1.2, 1.1]), try leaf([1.5, 0.7, -2]))
             let y = try method(x * x * x, w).exp() * w
             let first = try grad(of: [y.sum()], wrt: [x, w], createGraph: true, allowUnused: true).map {
                 $0 ?? Tensor.zerosLike(x)
