@@ -21,16 +21,6 @@ FT_INLINE void ft_circle_f32(float u, float *sine, float *cosine) {
     *cosine = (k + 1) & 2 ? -b : b;
 }
 
-FT_CLONES void ft_random_uniform_f32(uint64_t seed, float *output, ptrdiff_t begin, ptrdiff_t end) {
-    for (ptrdiff_t i = begin; i < end; i++) {
-        output[i] = (float)(int32_t)(ft_hash(seed, (uint64_t)i) >> 40) * 0x1p-24f;
-    }
-}
-
-void ft_random_uniform_f64(uint64_t seed, double *output, ptrdiff_t begin, ptrdiff_t end) {
-    for (ptrdiff_t i = begin; i < end; i++) output[i] = (double)(ft_hash(seed, (uint64_t)i) >> 11) * 0x1p-53;
-}
-
 // One hash gives both uniform numbers of a pair of normal ones. 1 - u is never 0. A strip is drawn, then stored in turns: the
 // first loop vectorises without a scatter.
 FT_CLONES void ft_random_normal_f32(uint64_t seed, float *output, ptrdiff_t begin, ptrdiff_t end) {
@@ -64,15 +54,5 @@ void ft_random_normal_f64(uint64_t seed, double *output, ptrdiff_t begin, ptrdif
         const double radius = sqrt(-2.0 * log(u));
         output[i] = radius * cos(angle);
         if (i + 1 < end) output[i + 1] = radius * sin(angle);
-    }
-}
-
-// 32 bits decide: a probability is met to 2.4e-10.
-FT_CLONES void ft_random_mask_f32(uint64_t seed, double p, float kept, float *output, ptrdiff_t begin, ptrdiff_t end) {
-    const double scaled = p * 4294967296.0;
-    const uint64_t threshold = scaled >= 4294967296.0 ? 4294967296ull : (uint64_t)scaled;
-    for (ptrdiff_t i = begin; i < end; i++) {
-        const uint64_t bits = ft_hash(seed, (uint64_t)i) >> 32;
-        output[i] = bits < threshold ? 0.0f : kept;
     }
 }

@@ -10,7 +10,7 @@ public func dropout(_ x: Tensor, p: Double, training: Bool, using random: inout 
     guard training, p > 0 else { return x }
     // Drawing nothing for p = 1 would make the stream depend on p.
     let kept = p == 1 ? 0 : 1 / (1 - p)
-    return x * Tensor(try NDArray.dropoutMask(x.shape, p: p, kept: kept, seed: random.next(), dtype: x.dtype))
+    return x * Tensor(try NDArray.dropoutMask(x.shape, p: p, kept: kept, dtype: x.dtype, from: &random))
 }
 
 /// Sets elements to zero at random while training. Source: `torch.nn.Dropout`.
