@@ -69,7 +69,7 @@ let package = Package(
         .testTarget(name: "AutogradTests", dependencies: ["Operators", "Safetensors", "TestSupport"]),
         .testTarget(name: "OperatorTests", dependencies: ["Operators", "Safetensors", "TestSupport"]),
         .testTarget(name: "GraphTests", dependencies: ["GraphIR", "TestSupport"]),
-        .testTarget(name: "NNTests", dependencies: ["NN", "Optim", "TestSupport"]),
+        .testTarget(name: "NNTests", dependencies: ["NN", "Optim", "Safetensors", "TestSupport"]),
         .testTarget(name: "VisionTests", dependencies: ["Vision", "CPicture", "Safetensors", "TestSupport"]),
         .testTarget(name: "FilesTests", dependencies: ["Files", "Safetensors", "TestSupport"]),
         .testTarget(name: "ONNXTests", dependencies: ["ONNX", "Safetensors", "TestSupport"]),

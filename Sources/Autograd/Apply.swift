@@ -100,7 +100,7 @@ extension Node.Edge {
             self = .none
         } else {
             let extras = input.ensureExtras()
-            let watch = extras.watch ?? LeafWatch(label: input.label)
+            let watch = extras.watch ?? LeafWatch(label: input.label, isParameter: input.role != nil)
             extras.watch = watch
             self = .constant(watch)
         }
@@ -112,6 +112,7 @@ extension Node.Edge {
 extension Tensor {
     /// Replaces the value by `function(self, others...)`, in place, and records it.
     ///
+    /// The recorded operation keeps the old value where its gradient reads it, as PyTorch's in-place methods do.
     /// Detached siblings see the new value, and the version counter tells every recorded operation that saved the old one.
     /// Throws `inPlaceOnLeaf` for a leaf that requires gradients while recording.
     @discardableResult
@@ -120,9 +121,7 @@ extension Tensor {
         if recording && flag && isLeaf {
             throw AutogradError.inPlaceOnLeaf(tensor: label, operation: "\(function.name.lowercased())_")
         }
-        // The operation must see the tensor as it was: history and all.
-        let before = Tensor(sharing: cell, requiresGrad: flag, gradFn: gradFn, outputIndex: outputIndex)
-        let result = try apply(function, [before] + others)[0]
+        let result = try apply(function, [asItIs] + others.map { $0?.cell === cell ? $0?.asItIs : $0 })[0]
         guard result.shape == shape, result.dtype == dtype else {
             throw ShapeError(
                 "\(function.name.lowercased())_",
@@ -146,6 +145,11 @@ extension Tensor {
         return self
     }
 
+    /// The tensor as it is now, history and all, in a cell of its own: in-place changes of this one do not reach it.
+    private final var asItIs: Tensor {
+        Tensor(sharing: Cell(cell.array), requiresGrad: flag, gradFn: gradFn, outputIndex: outputIndex)
+    }
+
     /// Changes the value through `body`, unrecorded, and counts it as an in-place change: for optimizers and loaders.
     ///
     /// Throws `inPlaceOnLeaf` when the tensor requires gradients and grad mode is on.
@@ -154,7 +158,7 @@ extension Tensor {
         cell.version += 1
         let (shape, dtype) = (cell.array.shape, cell.array.dtype)
         defer {
-            precondition(
+            demand(
                 cell.array.shape == shape && cell.array.dtype == dtype, "mutate must keep shape \(shape) and \(dtype)")
         }
         return try body(&cell.array)

@@ -43,7 +43,8 @@ extension AutogradError: CustomStringConvertible {
                 + "detach() to get a leaf that shares its values"
         case .doesNotRequireGrad(let tensor):
             return "\(tensor) does not require grad and has no grad_fn: call requiresGrad_() on the tensors to "
-                + "differentiate by before the operations, and compute outside of noGrad"
+                + "differentiate by before the operations, and compute outside of noGrad; a model whose parameters are all "
+                + "frozen records nothing: call unfreeze(matching:) first"
         case .gradientNeeded(let shape):
             return "backward() needs a scalar, but the tensor has shape \(shape): reduce it with sum() or mean(), or "
                 + "pass backward(gradient:) of that shape"

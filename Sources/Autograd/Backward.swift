@@ -23,7 +23,7 @@ extension Tensor {
 /// Gradients of `outputs` by `inputs`, without touching any `grad`.
 ///
 /// - `gradOutputs`: one per output; nil stands for 1 and needs a one-element output.
-/// - `createGraph`: make the result differentiable.
+/// - `createGraph`: make the result differentiable; one that is constant has derivatives of zero by `inputs`.
 /// - `allowUnused`: nil for an input that the outputs do not depend on, instead of an error.
 ///
 /// Source: `torch.autograd.grad`.
@@ -42,7 +42,22 @@ public func grad(
     return try inputs.map { input in
         let gradient = pass.captured[ObjectIdentifier(input)]
         if gradient == nil && !allowUnused { throw AutogradError.notUsed(tensor: input.label) }
-        return gradient
+        guard createGraph, let gradient, !gradient.flag else { return gradient }
+        return try enableGrad { try apply(ConstantGradient(), [gradient] + inputs)[0] }
+    }
+}
+
+/// A gradient that does not depend on what it was taken by, with derivatives of zero by all of that: a polynomial can be
+/// differentiated more often than its degree. Inputs: the gradient, then what it was taken by.
+private struct ConstantGradient: DifferentiableFunction {
+    let name = "ConstantGradient"
+    func forward(_ inputs: [NDArray?]) throws -> [NDArray] { [inputs[0]].compactMap { $0 } }
+    func saved(for needs: IndexSet64) -> SavedValues { .none }
+    func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
+        (0..<context.inputCount).map { index in
+            guard context.needs(index) else { return nil }
+            return Tensor(NDArray.zeros(context.inputShape(index), dtype: context.inputDType(index)))
+        }
     }
 }
 
@@ -162,10 +177,8 @@ private struct BackwardPass {
                     gradients[index] = replaced
                 }
             }
-            if targets == nil {
-                for (index, weak) in observers.retained {
-                    if let tensor = weak.tensor, let gradient = gradients[index] { try retain(gradient, on: tensor) }
-                }
+            for (index, weak) in observers.retained {
+                if let tensor = weak.tensor, let gradient = gradients[index] { try retain(gradient, on: tensor) }
             }
         }
         var wanted = node.needs
@@ -176,7 +189,7 @@ private struct BackwardPass {
         }
         try checkFlags(of: node)
         let results = try node.function.vjp(gradients, VJPContext(node: node, wanted: wanted))
-        precondition(
+        demand(
             results.count == node.inputs.count,
             "\(node.name): vjp returned \(results.count) gradients for \(node.inputs.count) inputs")
         for index in results.indices where wanted.contains(index: index) {
@@ -213,7 +226,7 @@ private struct BackwardPass {
             case .leaf(let leaf) where !leaf.requiresGrad:
                 throw AutogradError.flagChangedAfterRecording(
                     tensor: leaf.label, requiresGrad: false, operation: node.name)
-            case .constant(let watch) where watch.requiresGrad && targets == nil:
+            case .constant(let watch) where watch.requiresGrad && watch.isParameter && targets == nil:
                 throw AutogradError.flagChangedAfterRecording(
                     tensor: watch.label, requiresGrad: true, operation: node.name)
             default: continue

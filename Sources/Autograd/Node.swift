@@ -5,7 +5,13 @@ import TensorCore
 final class LeafWatch {
     var requiresGrad = false
     let label: String
-    init(label: String) { self.label = label }
+    /// A parameter that was frozen when it was recorded and is not any more misses the gradient that its owner waits for. A
+    /// plain tensor does not: an input becomes a leaf of the next graph, as in adversarial training.
+    let isParameter: Bool
+    init(label: String, isParameter: Bool) {
+        self.label = label
+        self.isParameter = isParameter
+    }
 }
 
 /// One recorded operation: the function, its inputs and the values that its vjp reads. No closures, so that the graph can be
@@ -82,6 +88,7 @@ public final class Node {
     private(set) var isReleased = false
 
     private static let counter = Atomic<UInt64>(0)
+    static var lastSequence: UInt64 { counter.load(ordering: .relaxed) }
 
     init(
         function: any DifferentiableFunction, inputs: [Input], outputs: [Output], needs: IndexSet64, savesValues: Bool
@@ -131,7 +138,7 @@ public final class Node {
             }
         case .nothing:
             if isReleased { throw AutogradError.graphFreed(operation: name) }
-            preconditionFailure("\(name): input \(index) was not declared in saved(for:)")
+            mistake("\(name): input \(index) was not declared in saved(for:)")
         }
     }
 
@@ -157,7 +164,7 @@ public final class Node {
                 sharing: Tensor.Cell(try frame.value(slot)), requiresGrad: true, gradFn: self, outputIndex: index)
         case .nothing:
             if isReleased { throw AutogradError.graphFreed(operation: name) }
-            preconditionFailure("\(name): output \(index) was not declared in saved(for:)")
+            mistake("\(name): output \(index) was not declared in saved(for:)")
         }
     }
 
@@ -165,7 +172,7 @@ public final class Node {
         switch residuals {
         case .arrays(let arrays):
             if isReleased { throw AutogradError.graphFreed(operation: name) }
-            precondition(index < arrays.count, "\(name): no residual \(index)")
+            demand(index < arrays.count, "\(name): no residual \(index)")
             return arrays[index]
         case .checkpointed(let frame, let slot, _):
             return try frame.value(slot + index)

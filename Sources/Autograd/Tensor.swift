@@ -110,8 +110,13 @@ open class Tensor {
 
     // MARK: Flags
 
-    /// Whether operations on this tensor are recorded.
-    public final var requiresGrad: Bool { flag }
+    /// Whether operations on this tensor are recorded. Setting it is `requiresGrad_`, where a mistake stops the program.
+    public final var requiresGrad: Bool {
+        get { flag }
+        set {
+            do { try requiresGrad_(newValue) } catch { mistake("\(error)") }
+        }
+    }
 
     /// True for tensors made by the user and results that are not recorded.
     public final var isLeaf: Bool { gradFn == nil }

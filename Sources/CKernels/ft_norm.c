@@ -118,6 +118,37 @@
         }                                                                                                              \
     }                                                                                                                  \
                                                                                                                        \
+    FT_CLONES void ft_layer_norm_parameter_gradient_##F(ptrdiff_t rows, ptrdiff_t width, const T *x,                   \
+                                                        const T *grad_output, const T *mean, const T *inv_std,         \
+                                                        T *grad_scale, T *grad_bias, ptrdiff_t begin,                  \
+                                                        ptrdiff_t end) {                                               \
+        enum { FT_COLUMNS = 256, FT_ROWS = 32 };                                                                       \
+        for (ptrdiff_t first = begin; first < end; first += FT_COLUMNS) {                                              \
+            const ptrdiff_t columns = end - first < FT_COLUMNS ? end - first : FT_COLUMNS;                             \
+            double scales[FT_COLUMNS] = {0}, biases[FT_COLUMNS] = {0};                                                 \
+            for (ptrdiff_t start = 0; start < rows; start += FT_ROWS) {                                                \
+                T scale[FT_COLUMNS] = {0}, bias[FT_COLUMNS] = {0};                                                     \
+                for (ptrdiff_t row = start; row < rows && row < start + FT_ROWS; row++) {                              \
+                    const T *source = x + row * width + first, *incoming = grad_output + row * width + first;          \
+                    const T m = mean[row], inverse = inv_std[row];                                                     \
+                    FT_INDEPENDENT                                                                                     \
+                    for (ptrdiff_t i = 0; i < columns; i++) {                                                          \
+                        scale[i] += incoming[i] * ((source[i] - m) * inverse);                                         \
+                        bias[i] += incoming[i];                                                                        \
+                    }                                                                                                  \
+                }                                                                                                      \
+                for (ptrdiff_t i = 0; i < columns; i++) {                                                              \
+                    scales[i] += (double)scale[i];                                                                     \
+                    biases[i] += (double)bias[i];                                                                      \
+                }                                                                                                      \
+            }                                                                                                          \
+            for (ptrdiff_t i = 0; i < columns; i++) {                                                                  \
+                grad_scale[first + i] = (T)scales[i];                                                                  \
+                grad_bias[first + i] = (T)biases[i];                                                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+                                                                                                                       \
     FT_CLONES void ft_local_response_norm_##F(ptrdiff_t channels, ptrdiff_t inner, ptrdiff_t size, T alpha, T beta,    \
                                               T bias, const T *x, T *y, ptrdiff_t begin, ptrdiff_t end) {              \
         const ptrdiff_t before = (size - 1) / 2, after = size - 1 - before;                                            \

@@ -26,7 +26,7 @@ typedef void (*ft_unary_kernel)(const void *, void *, ptrdiff_t);
 
 FT_UNARY_FLOATS(neg, -x, -x)
 FT_UNARY_FLOATS(abs, fabsf(x), fabs(x))
-FT_UNARY_FLOATS(sign, x > 0 ? 1.0f : (x < 0 ? -1.0f : x * 0.0f), x > 0 ? 1.0 : (x < 0 ? -1.0 : x * 0.0))
+FT_UNARY_FLOATS(sign, x > 0 ? 1.0f : (x < 0 ? -1.0f : 0.0f), x > 0 ? 1.0 : (x < 0 ? -1.0 : 0.0))
 FT_UNARY_FLOATS(exp, ftv_exp_f32(x), exp(x))
 FT_UNARY_FLOATS(log, ftv_log_f32(x), log(x))
 // The library's sqrt reports negative numbers through errno, which keeps a loop from being vectorised.
@@ -128,7 +128,7 @@ FT_FLOAT_TYPES(FT_AXPY)
 #define FT_RELU_GRADIENT(T, type)                                                                                      \
     FT_CLONES void ft_relu_gradient_##T(const type *grad_output, const type *y, type *grad_input, ptrdiff_t length) {  \
         FT_INDEPENDENT                                                                                                 \
-        for (ptrdiff_t i = 0; i < length; i++) grad_input[i] = y[i] > 0 ? grad_output[i] : 0;                          \
+        for (ptrdiff_t i = 0; i < length; i++) grad_input[i] = y[i] <= 0 ? 0 : grad_output[i];                          \
     }
 FT_FLOAT_TYPES(FT_RELU_GRADIENT)
 

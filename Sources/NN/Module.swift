@@ -30,7 +30,23 @@ open class Module: ModuleMember {
     }
 
     /// `forward(x)`.
-    public final func callAsFunction(_ x: Tensor) throws -> Tensor { try forward(x) }
+    ///
+    /// The first call also checks that `members` lists what `forward` uses. Throws `ModuleError.forgottenMember`.
+    public final func callAsFunction(_ x: Tensor) throws -> Tensor {
+        if let use = MemberUse.current {
+            use.note(self)
+            return try forward(x)
+        }
+        return memberCheck == .complete ? try forward(x) : try forwardChecking(x)
+    }
+
+    /// How much of what `forward` uses was compared with `members`.
+    final var memberCheck = MemberUse.Progress.none
+
+    /// A module of this one's structure, for `copy()`; its values and flags do not matter.
+    ///
+    /// A module of your own makes one: `override func emptyCopy() throws -> Module { Net() }`.
+    open func emptyCopy() throws -> Module { throw ModuleError.noCopy(module: typeName) }
 
     /// What stands between the brackets when the module is printed: `in_features=4, out_features=8, bias=True`.
     open var extraDescription: String { "" }
@@ -156,6 +172,9 @@ extension Module {
         for module in modules() { module.isTraining = isTraining }
         return self
     }
+
+    /// The mode of this module alone.
+    final func setMode(_ isTraining: Bool) { self.isTraining = isTraining }
 
     /// `train(false)`. Source: `Module.eval`.
     @discardableResult

@@ -8,6 +8,10 @@ public enum ModuleError: Error, Equatable {
     case stateMismatch(missing: [String], unexpected: [String], different: [String])
     /// A layer made with sizes that fit nothing.
     case invalidArgument(module: String, argument: String, reason: String)
+    /// `forward` used a parameter or a module that no `members` lists.
+    case forgottenMember(module: String, member: String)
+    /// `copy()` of a module that does not say how to make another one, or makes one of another structure.
+    case noCopy(module: String)
 }
 
 extension ModuleError: CustomStringConvertible {
@@ -26,6 +30,15 @@ extension ModuleError: CustomStringConvertible {
             return lines.joined(separator: "\n  ")
         case .invalidArgument(let module, let argument, let reason):
             return "\(module): \(argument) \(reason)"
+        case .forgottenMember(let module, let member):
+            return
+                "\(module) uses \(member), that its members do not list, so that it would be neither trained nor saved, "
+                + "and train() and eval() would not reach it: add it to members of \(module) or of the module inside it "
+                + "that stores it (what belongs to another model is called with forward(x), which is not checked)"
+        case .noCopy(let module):
+            return
+                "\(module) cannot be copied: override func emptyCopy() throws -> Module to return another one of the "
+                + "same structure, such as \(module)(...)"
         }
     }
 }

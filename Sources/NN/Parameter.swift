@@ -16,7 +16,7 @@ public final class Parameter: Tensor, ModuleMember {
 
     /// A parameter holding `array`, which must be of a floating-point type.
     public init(_ array: NDArray, requiresGrad: Bool = true) {
-        precondition(array.dtype.isFloatingPoint, "a parameter must be floating-point, got \(array.dtype)")
+        demand(array.dtype.isFloatingPoint, "a parameter must be floating-point, got \(array.dtype)")
         super.init(array)
         setFlag(requiresGrad)
     }
@@ -35,7 +35,7 @@ public final class Parameter: Tensor, ModuleMember {
         do {
             try requiresGrad_(value)
         } catch {
-            preconditionFailure("\(error)")
+            mistake("\(error)")
         }
     }
 }
@@ -43,7 +43,19 @@ public final class Parameter: Tensor, ModuleMember {
 /// A value that belongs to a module's state but is not learned: running statistics, counters. Never requires gradients on
 /// its own. Source: `torch.nn.Buffer`.
 public final class Buffer: Tensor, ModuleMember {
-    public override init(_ array: NDArray) { super.init(array) }
+    /// False for what can be made again, such as a mask: state dicts leave it out.
+    public let isPersistent: Bool
+
+    public override init(_ array: NDArray) {
+        isPersistent = true
+        super.init(array)
+    }
+
+    /// - `persistent`: whether state dicts hold it.
+    public init(_ array: NDArray, persistent: Bool) {
+        isPersistent = persistent
+        super.init(array)
+    }
 
     public override var role: String? { "Buffer" }
 }

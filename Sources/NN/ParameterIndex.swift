@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The names of a model's parameters and the order of its layers: what patterns are matched against.
 ///
 /// Made from a `Module`, or from a graph before there are modules.
@@ -10,7 +12,7 @@ public struct ParameterIndex: Sendable {
         public var count: Int
 
         public init(_ addresses: [String], count: Int) {
-            precondition(!addresses.isEmpty, "a parameter needs a name")
+            demand(!addresses.isEmpty, "a parameter needs a name")
             self.addresses = addresses
             self.count = count
         }

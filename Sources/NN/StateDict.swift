@@ -110,7 +110,7 @@ extension Module {
         namedModules(uniquely: false).flatMap { path, module -> [(name: String, tensor: Tensor)] in
             let members = module.members
             return members.parameters.map { (joined(path, $0.name), $0.value) }
-                + members.buffers.map { (joined(path, $0.name), $0.value) }
+                + members.buffers.filter(\.value.isPersistent).map { (joined(path, $0.name), $0.value) }
         }
     }
 }

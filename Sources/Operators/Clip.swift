@@ -5,7 +5,7 @@ extension Op {
     /// Limits every element to min ... max. ONNX Clip 1...; `torch.clamp`.
     ///
     /// The limits are attributes up to operator set 10, optional scalar inputs since. With min above max every element
-    /// becomes max. The gradient is 1 within the closed interval, 0 outside, as PyTorch's; the limits get none.
+    /// becomes max. The gradient is 1 between the limits, 0 at them, outside and for NaN, as PyTorch 2.15's; the limits get none.
     public struct Clip: CompositeOperator {
         public static let opType = "Clip"
         public var keepsImagesApart: Bool { true }
@@ -80,7 +80,8 @@ struct Clamp: DifferentiableFunction {
     func saved(for needs: IndexSet64) -> SavedValues { SavedValues(inputs: 0) }
 
     func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
-        let rule = SlopeGradient(name: "ClampBackward", low: min ?? -.infinity, high: max ?? .infinity)
+        let rule = SlopeGradient(
+            name: "ClampBackward", low: min ?? -.infinity, high: max ?? .infinity, isOpen: true)
         return try [gradOutputs[0].map { try apply(rule, $0, context.input(0).detach()) }]
     }
 }

@@ -9,7 +9,7 @@ extension Op {
         let value: NDArray
 
         public init(value: NDArray = NDArray(scalar: Float(0))) {
-            precondition(value.count == 1, "ConstantOfShape repeats one number, got shape \(value.shape)")
+            demand(value.count == 1, "ConstantOfShape repeats one number, got shape \(value.shape)")
             self.value = value.reshaped([])
         }
 

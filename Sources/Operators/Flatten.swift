@@ -48,7 +48,7 @@ extension Tensor {
         if rank == 0 { return reshape([1]) }
         let start = startDim < 0 ? startDim + rank : startDim
         let end = endDim < 0 ? endDim + rank : endDim
-        precondition(start >= 0 && start <= end && end < rank, "flatten(\(startDim), \(endDim)) of shape \(shape)")
+        demand(start >= 0 && start <= end && end < rank, "flatten(\(startDim), \(endDim)) of shape \(shape)")
         return reshape(shape[..<start] + [shape[start...end].reduce(1, *)] + shape[(end + 1)...])
     }
 }

@@ -102,6 +102,9 @@ private struct LayerNorm: DifferentiableFunction {
 
     func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
         guard let g = gradOutputs[0] else { return [nil, nil, nil] }
+        if !GradMode.isEnabled, context.needs(0), g.dtype == .float32 || g.dtype == .float64 {
+            return try fusedGradient(g, context)
+        }
         var (gradX, gradScale, gradBias): (Tensor?, Tensor?, Tensor?)
         if context.needs(0) || context.needs(1) {
             let x = try context.input(0)
@@ -126,6 +129,21 @@ private struct LayerNorm: DifferentiableFunction {
         }
         if context.needs(2) { gradBias = try g.summed(to: context.inputShape(2)) }
         return [gradX, gradScale, gradBias]
+    }
+}
+
+extension LayerNorm {
+    /// First derivatives in one pass over x.
+    private func fusedGradient(_ g: Tensor, _ context: VJPContext) throws -> [Tensor?] {
+        let (gradX, gradScale, gradBias) = try NDArray.layerNormGradient(
+            x: context.input(0).array, gradOutput: g.array, axis: axis, mean: context.residual(0),
+            invStdDev: context.residual(1), scale: context.input(1).array)
+        // A bias of a shape of its own broadcasts otherwise than the scale.
+        let isAlike = context.hasInput(2) && context.inputShape(2) == context.inputShape(1)
+        return [
+            Tensor(gradX), context.needs(1) ? Tensor(gradScale) : nil,
+            context.needs(2) ? try isAlike ? Tensor(gradBias) : g.summed(to: context.inputShape(2)) : nil,
+        ]
     }
 }
 

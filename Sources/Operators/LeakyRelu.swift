@@ -27,7 +27,7 @@ extension Op {
         public func saved(for needs: IndexSet64) -> SavedValues { SavedValues(inputs: 0) }
 
         public func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
-            let rule = SlopeGradient(name: "LeakyReluBackward", high: 0, inside: alpha, above: 1)
+            let rule = SlopeGradient(name: "LeakyReluBackward", high: 0, inside: alpha, above: 1, atNaN: alpha)
             return try [gradOutputs[0].map { try apply(rule, $0, context.input(0).detach()) }]
         }
 

@@ -143,7 +143,7 @@ extension Tensor {
     ///
     /// Source: `torch.nn.functional.pad`.
     public func pad(_ pad: [Int], mode: Op.Pad.Mode = .constant, value: Double = 0) -> Tensor {
-        precondition(pad.count % 2 == 0 && pad.count <= 2 * rank, "pad: \(pad) does not fit shape \(shape)")
+        demand(pad.count % 2 == 0 && pad.count <= 2 * rank, "pad: \(pad) does not fit shape \(shape)")
         var pads = [Int](repeating: 0, count: 2 * rank)
         for index in 0..<pad.count / 2 {
             pads[rank - 1 - index] = pad[2 * index]

@@ -42,8 +42,9 @@ private struct LengthAlong: DifferentiableFunction {
         guard let g = gradOutputs[0] else { return [nil] }
         let x = try context.input(0)
         let length = try context.output(0)
-        let slope = Tensor.where(length .== 0, 0, g / length)
-        return [try x * slope.restored(to: x.shape, axes: axes)]
+        let lengths = try length.restored(to: x.shape, axes: axes)
+        let direction = Tensor.where(lengths .== 0, 0, x / lengths)
+        return [try g.restored(to: x.shape, axes: axes) * direction]
     }
 }
 

@@ -30,11 +30,13 @@ extension Op {
 extension Tensor {
     /// The largest element over `dims` (all when nil); equal ones share the gradient evenly. Source: `torch.amax`.
     public func amax(dim dims: [Int]? = nil, keepdim: Bool = false) -> Tensor {
-        checked(try apply(ExtremeAlong(isLargest: true, axes: normalized(dims, "amax"), keepDims: keepdim), self))
+        checked(try amaxOrAmin(isLargest: true, dims, keepDims: keepdim))
     }
 
     /// The largest of all elements; equal ones share the gradient evenly. Source: `torch.max`.
-    public func max() -> Tensor { amax() }
+    public func max() -> Tensor {
+        checked(try amaxOrAmin(isLargest: true, nil, keepDims: false, findsNaN: true))
+    }
 
     /// The largest elements along `dim` and their indices; the gradient goes to those. Source: `torch.max` with `dim`.
     public func max(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {

@@ -21,6 +21,19 @@ extension Op {
     }
 }
 
+/// The square root of a variance, whose gradient is 0 where that is 0, as PyTorch's.
+private struct Deviation: DifferentiableFunction {
+    var name: String { "Std" }
+    func forward(_ inputs: [NDArray?]) throws -> [NDArray] { try inputs.compactMap { try $0?.map(.sqrt) } }
+    func saved(for needs: IndexSet64) -> SavedValues { SavedValues(outputs: 0) }
+    func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
+        guard let g = gradOutputs[0] else { return [nil] }
+        let y = try context.output(0)
+        let isZero = y .== 0
+        return [Tensor.where(isZero, 0, g / (Tensor.where(isZero, 1, y) * 2))]
+    }
+}
+
 /// Mean over `axes`, distinct and in range.
 struct MeanAlong: DifferentiableFunction {
     let axes: [Int]
@@ -71,7 +84,7 @@ extension Tensor {
 
     /// Standard deviation over `dims` (all when nil): the square root of `var`. Source: `torch.std`.
     public func std(dim dims: [Int]? = nil, correction: Int = 1, keepdim: Bool = false) -> Tensor {
-        self.var(dim: dims, correction: correction, keepdim: keepdim).sqrt()
+        checked(try apply(Deviation(), self.var(dim: dims, correction: correction, keepdim: keepdim)))
     }
     public func std(dim: Int, correction: Int = 1, keepdim: Bool = false) -> Tensor {
         std(dim: [dim], correction: correction, keepdim: keepdim)

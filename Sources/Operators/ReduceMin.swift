@@ -30,11 +30,13 @@ extension Op {
 extension Tensor {
     /// The smallest element over `dims` (all when nil); equal ones share the gradient evenly. Source: `torch.amin`.
     public func amin(dim dims: [Int]? = nil, keepdim: Bool = false) -> Tensor {
-        checked(try apply(ExtremeAlong(isLargest: false, axes: normalized(dims, "amin"), keepDims: keepdim), self))
+        checked(try amaxOrAmin(isLargest: false, dims, keepDims: keepdim))
     }
 
     /// The smallest of all elements; equal ones share the gradient evenly. Source: `torch.min`.
-    public func min() -> Tensor { amin() }
+    public func min() -> Tensor {
+        checked(try amaxOrAmin(isLargest: false, nil, keepDims: false, findsNaN: true))
+    }
 
     /// The smallest elements along `dim` and their indices; the gradient goes to those. Source: `torch.min` with `dim`.
     public func min(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {

@@ -32,7 +32,7 @@ extension Op {
     }
 }
 
-/// g where y > 0, else 0: linear in g, and y only decides.
+/// g where y > 0 or y is NaN, else 0: linear in g, and y only decides.
 struct ReluGradient: DifferentiableFunction {
     let name = "ThresholdBackward"
 

@@ -38,5 +38,8 @@ extension Op {
 
 extension Tensor {
     /// The self-normalising Elu. Source: `torch.nn.functional.selu`.
-    public func selu() -> Tensor { checked(try Op.Selu()([self])[0]) }
+    public func selu() -> Tensor {
+        checked(
+            try Op.Selu(alpha: 1.6732632423543772, gamma: 1.0507009873554805)([self])[0])
+    }
 }

@@ -49,7 +49,7 @@ extension Op {
 extension Tensor {
     /// Repeats the tensor `repeats[i]` times along axis i, new axes in front included. Source: `Tensor.repeat`.
     public func `repeat`(_ repeats: Int...) -> Tensor {
-        precondition(repeats.count >= rank, "repeat: expected at least \(rank) numbers, got \(repeats)")
+        demand(repeats.count >= rank, "repeat: expected at least \(rank) numbers, got \(repeats)")
         let shape = [Int](repeating: 1, count: repeats.count - rank) + self.shape
         return checkedTile(reshape(shape), repeats)
     }

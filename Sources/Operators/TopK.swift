@@ -2,7 +2,8 @@ import Autograd
 import TensorCore
 
 extension Op {
-    /// The k largest (or smallest) elements along an axis and their indices, in order; of equal ones the first comes first.
+    /// The k largest (or smallest) elements along an axis and their indices, in order; of equal ones the first comes first, and
+    /// NaN is the largest.
     ///
     /// k is an attribute before operator set 10, an input since. ONNX TopK 1...; `torch.topk`.
     public struct TopK: CompositeOperator {
@@ -48,28 +49,8 @@ extension Op {
             let x = try required(inputs, 0, "X")
             let axis = try axis(axis, rank: x.rank)
             let count = try count(optional(inputs, 1)?.array, size: x.shape[axis])
-            let indices = try order(x.array, axis).slice(starts: [0], ends: [count], axes: [axis], steps: [1])
+            let indices = try x.array.ordered(axis: axis, count: count, largestFirst: isLargest)
             return [try x.mapped(ElementGather(indices: indices, axis: axis)), Tensor(indices)]
-        }
-
-        /// Positions along `axis` from the first to the last in order.
-        private func order(_ x: NDArray, _ axis: Int) throws -> NDArray {
-            // The axis to sort becomes the last one, and goes back afterwards.
-            var permutation = Array(0..<x.rank)
-            permutation.append(permutation.remove(at: axis))
-            let moved = try x.transposed(permutation)
-            let (values, length) = (moved.doubles(), x.shape[axis])
-            var result = [Int](repeating: 0, count: x.count)
-            for start in stride(from: 0, to: x.count, by: max(length, 1)) {
-                let sorted = (0..<length).sorted { a, b in
-                    let (first, second) = (values[start + a], values[start + b])
-                    return first == second ? a < b : isLargest ? first > second : first < second
-                }
-                result.replaceSubrange(start..<start + length, with: sorted)
-            }
-            var inverse = permutation
-            for (to, from) in permutation.enumerated() { inverse[from] = to }
-            return try NDArray(result, shape: moved.shape).transposed(inverse)
         }
 
         public static func samples() throws -> [OperatorSample] {

@@ -91,7 +91,7 @@ extension Tensor {
 
     /// The transpose of a matrix; vectors and scalars are returned as they are. Source: `torch.t`.
     public func t() -> Tensor {
-        precondition(rank <= 2, "t: expected at most 2 axes, shape is \(shape)")
+        demand(rank <= 2, "t: expected at most 2 axes, shape is \(shape)")
         return rank < 2 ? self : checked(try permuted([1, 0], as: "T"))
     }
 }

@@ -48,7 +48,7 @@ extension Tensor {
     /// Adds an axis of size 1 before axis `dim` of the result. Source: `torch.unsqueeze`.
     public func unsqueeze(_ dim: Int) -> Tensor {
         guard let axis = normalizedAxis(dim, rank: rank + 1) else {
-            preconditionFailure("unsqueeze: dim \(dim) is outside of \(-rank - 1)...\(rank)")
+            mistake("unsqueeze: dim \(dim) is outside of \(-rank - 1)...\(rank)")
         }
         var target = shape
         target.insert(1, at: axis)

@@ -14,7 +14,7 @@ public class Adam: Optimizer {
 
     init(
         _ groups: [ParameterGroup], learningRate: Double, betas: (Double, Double), epsilon: Double,
-        weightDecay: Double, isDecoupled: Bool, amsgrad: Bool
+        weightDecay: Double, isDecoupled: Bool, amsgrad: Bool, maximize: Bool
     ) throws {
         beta2 = betas.1
         self.epsilon = epsilon
@@ -23,7 +23,7 @@ public class Adam: Optimizer {
         try super.init(
             groups,
             defaults: Settings(learningRate: learningRate, weightDecay: weightDecay, momentum: betas.0),
-            momentNames: ["exp_avg", "exp_avg_sq"] + (amsgrad ? ["max_exp_avg_sq"] : []))
+            momentNames: ["exp_avg", "exp_avg_sq"] + (amsgrad ? ["max_exp_avg_sq"] : []), maximize: maximize)
         try require((0..<1).contains(betas.0), "β₁", betas.0, "a number in 0..<1")
         try require((0..<1).contains(betas.1), "β₂", betas.1, "a number in 0..<1")
         try require(epsilon >= 0, "epsilon", epsilon, "a number from 0")
@@ -32,21 +32,21 @@ public class Adam: Optimizer {
     /// - Throws: `OptimizerError` as `Optimizer.init`, and for betas outside of 0 ..< 1.
     public convenience init(
         _ groups: [ParameterGroup], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
-        epsilon: Double = 1e-8, weightDecay: Double = 0, amsgrad: Bool = false
+        epsilon: Double = 1e-8, weightDecay: Double = 0, amsgrad: Bool = false, maximize: Bool = false
     ) throws {
         try self.init(
             groups, learningRate: learningRate, betas: betas, epsilon: epsilon, weightDecay: weightDecay,
-            isDecoupled: false, amsgrad: amsgrad)
+            isDecoupled: false, amsgrad: amsgrad, maximize: maximize)
     }
 
     /// One group.
     public convenience init(
         _ parameters: [Parameter], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
-        epsilon: Double = 1e-8, weightDecay: Double = 0, amsgrad: Bool = false
+        epsilon: Double = 1e-8, weightDecay: Double = 0, amsgrad: Bool = false, maximize: Bool = false
     ) throws {
         try self.init(
             [ParameterGroup(parameters)], learningRate: learningRate, betas: betas, epsilon: epsilon,
-            weightDecay: weightDecay, amsgrad: amsgrad)
+            weightDecay: weightDecay, amsgrad: amsgrad, maximize: maximize)
     }
 
     public override func update(
@@ -67,20 +67,20 @@ public final class AdamW: Adam {
     /// - Throws: as `Adam`.
     public convenience init(
         _ groups: [ParameterGroup], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
-        epsilon: Double = 1e-8, weightDecay: Double = 1e-2, amsgrad: Bool = false
+        epsilon: Double = 1e-8, weightDecay: Double = 1e-2, amsgrad: Bool = false, maximize: Bool = false
     ) throws {
         try self.init(
             groups, learningRate: learningRate, betas: betas, epsilon: epsilon, weightDecay: weightDecay,
-            isDecoupled: true, amsgrad: amsgrad)
+            isDecoupled: true, amsgrad: amsgrad, maximize: maximize)
     }
 
     /// One group.
     public convenience init(
         _ parameters: [Parameter], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
-        epsilon: Double = 1e-8, weightDecay: Double = 1e-2, amsgrad: Bool = false
+        epsilon: Double = 1e-8, weightDecay: Double = 1e-2, amsgrad: Bool = false, maximize: Bool = false
     ) throws {
         try self.init(
             [ParameterGroup(parameters)], learningRate: learningRate, betas: betas, epsilon: epsilon,
-            weightDecay: weightDecay, amsgrad: amsgrad)
+            weightDecay: weightDecay, amsgrad: amsgrad, maximize: maximize)
     }
 }

@@ -10,6 +10,17 @@ public enum GradientNorm: Sendable {
     case maximum
 }
 
+/// Limits every element of the gradients of `parameters` to ±`clipValue`; parameters without a gradient are passed over.
+///
+/// Source: `torch.nn.utils.clip_grad_value_`.
+public func clipGradientValue(_ parameters: [Parameter], clipValue: Double) throws {
+    try noGrad {
+        for gradient in parameters.compactMap(\.grad) {
+            try gradient.mutate { $0 = try $0.clamped(min: -clipValue, max: clipValue) }
+        }
+    }
+}
+
 /// Scales the gradients of `parameters` down together so that their common norm is at most `maxNorm`.
 ///
 /// Gradients are multiplied by maxNorm / (norm + 1e-6) when that is below 1; parameters without a gradient are passed over.

@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 
 /// One cycle: the rate rises from maximum / `divFactor` to its maximum and falls to (maximum / `divFactor`) /
 /// `finalDivFactor`; the momentum moves the other way.
@@ -26,7 +27,7 @@ public struct OneCycleLR: Schedule {
 
     /// A cycle of `totalSteps` steps, at least 2.
     public init(totalSteps: Int, maximum: Double? = nil) {
-        precondition(totalSteps > 1, "totalSteps must be at least 2")
+        demand(totalSteps > 1, "totalSteps must be at least 2")
         self.totalSteps = totalSteps
         self.maximum = maximum
     }

@@ -4,9 +4,9 @@ import TensorCore
 
 /// Changes parameters along their gradients: what `SGD`, `Adam` and `AdamW` have in common.
 ///
-/// Takes the parameters that are trainable when it is made; frozen ones are left out, so that neither momentum nor weight
-/// decay ever moves them. A parameter frozen later keeps its value and its state from then on. An optimizer of your own
-/// overrides `update`. Source: `torch.optim.Optimizer`.
+/// Neither momentum nor weight decay ever moves a frozen parameter. One that was given frozen and is unfrozen later is taken
+/// up by the next `step()`; one that was never given is added with `add(unfrozen:)`. A parameter frozen later keeps its value
+/// and its state from then on. An optimizer of your own overrides `update`. Source: `torch.optim.Optimizer`.
 open class Optimizer {
     /// What an optimizer remembers of one parameter.
     public struct ParameterState: Sendable {
@@ -19,11 +19,17 @@ open class Optimizer {
     /// Names of the arrays kept per parameter, as PyTorch's states have them: `exp_avg`.
     public let momentNames: [String]
     public private(set) var groups: [Group] = []
+    /// Steps go up the gradient instead of down.
+    public let maximize: Bool
     private let defaults: Settings
     private var states: [ObjectIdentifier: ParameterState] = [:]
 
+    /// - `maximize`: `update` is given gradients with their signs changed.
     /// - Throws: `OptimizerError` for no parameters, only frozen ones, one given twice, or a negative setting.
-    public init(_ groups: [ParameterGroup], defaults: Settings, momentNames: [String]) throws {
+    public init(
+        _ groups: [ParameterGroup], defaults: Settings, momentNames: [String], maximize: Bool = false
+    ) throws {
+        self.maximize = maximize
         self.defaults = defaults
         self.momentNames = momentNames
         let given = groups.flatMap(\.parameters)
@@ -34,9 +40,9 @@ open class Optimizer {
         for group in groups { try insert(group) }
     }
 
-    /// Adds a group, for layers unfrozen in the course of training. Frozen parameters in it are left out.
+    /// Adds a group, for layers unfrozen in the course of training. Frozen parameters in it wait until they are unfrozen.
     ///
-    /// - Throws: as `init`. Source: `Optimizer.add_param_group`.
+    /// - Throws: as `init`; parameters that the optimizer has already are named. Source: `Optimizer.add_param_group`.
     public final func add(_ group: ParameterGroup) throws {
         guard !group.parameters.isEmpty else { throw OptimizerError.noParameters(optimizer: typeName) }
         guard group.parameters.contains(where: \.requiresGrad) else {
@@ -45,18 +51,52 @@ open class Optimizer {
         try insert(group)
     }
 
+    /// Adds those parameters of `group` that are unfrozen and not the optimizer's yet: all of a model's parameters may be
+    /// given after some were unfrozen.
+    ///
+    /// - Returns: how many were added; no group is made for none.
+    /// - Throws: as `init` for settings that do not fit.
+    @discardableResult
+    public final func add(unfrozen group: ParameterGroup) throws -> Int {
+        try takeUpUnfrozen()
+        var group = group
+        var seen = Set(states.keys)
+        group.parameters = group.parameters.filter {
+            $0.requiresGrad && seen.insert(ObjectIdentifier($0)).inserted
+        }
+        if !group.parameters.isEmpty { try insert(group) }
+        return group.parameters.count
+    }
+
+    private func requireSteppable(_ parameter: Parameter) throws {
+        guard parameter.dtype == .float32 || parameter.dtype == .float64 else {
+            throw OptimizerError.unsupportedType(parameter: label(parameter), dtype: parameter.dtype)
+        }
+    }
+
+    /// Parameters that were frozen when their group was made and are not any more join it.
+    private func takeUpUnfrozen() throws {
+        for group in groups where group.frozen.contains(where: \.requiresGrad) {
+            for parameter in group.frozen where parameter.requiresGrad {
+                try requireSteppable(parameter)
+                group.parameters.append(parameter)
+                states[ObjectIdentifier(parameter)] = blankState
+            }
+            group.frozen.removeAll(where: \.requiresGrad)
+        }
+    }
+
     private func insert(_ group: ParameterGroup) throws {
         let trainable = group.parameters.filter(\.requiresGrad)
         let made = Group(group, trainable: trainable, defaults: defaults)
         try require(made.learningRate >= 0, "learningRate", made.learningRate, "a number from 0")
         try require(made.weightDecay >= 0, "weightDecay", made.weightDecay, "a number from 0")
-        var seen = Set(states.keys)
-        for parameter in group.parameters where !seen.insert(ObjectIdentifier(parameter)).inserted {
-            throw OptimizerError.duplicateParameter(parameter: label(parameter))
+        var seen = Set(states.keys).union(groups.flatMap(\.frozen).map { ObjectIdentifier($0) })
+        let again = group.parameters.filter { !seen.insert(ObjectIdentifier($0)).inserted }
+        guard again.isEmpty else {
+            throw OptimizerError.duplicateParameter(parameter: again.map(label).joined(separator: ", "))
         }
-        for parameter in trainable where parameter.dtype != .float32 && parameter.dtype != .float64 {
-            throw OptimizerError.unsupportedType(parameter: label(parameter), dtype: parameter.dtype)
-        }
+        for parameter in trainable { try requireSteppable(parameter) }
         for parameter in trainable { states[ObjectIdentifier(parameter)] = blankState }
         groups.append(made)
     }
@@ -67,7 +107,7 @@ open class Optimizer {
     open func update(
         _ parameter: inout NDArray, gradient: NDArray, state: inout ParameterState, group: Group
     ) throws {
-        preconditionFailure("\(typeName) must override update")
+        mistake("\(typeName) must override update")
     }
 
     /// One step: every trainable parameter that has a gradient moves.
@@ -75,6 +115,7 @@ open class Optimizer {
     /// - Throws: `OptimizerError.noGradients` when none has one. Source: `Optimizer.step`.
     public final func step() throws {
         var moved = 0
+        try takeUpUnfrozen()
         try noGrad {
             for group in groups {
                 for parameter in group.parameters where parameter.requiresGrad {
@@ -98,13 +139,15 @@ open class Optimizer {
         var state = states.updateValue(blankState, forKey: key) ?? blankState
         defer { states[key] = state }
         state.step += 1
-        try parameter.mutate { try update(&$0, gradient: gradient, state: &state, group: group) }
+        let downhill = maximize ? try gradient.map(.neg) : gradient
+        try parameter.mutate { try update(&$0, gradient: downhill, state: &state, group: group) }
     }
 
     /// Forgets the gradients of the optimizer's parameters. Source: `Optimizer.zero_grad`.
     public final func zeroGrad() {
         for group in groups {
             for parameter in group.parameters { parameter.grad = nil }
+            for parameter in group.frozen { parameter.grad = nil }
         }
     }
 
@@ -153,6 +196,7 @@ open class Optimizer {
     ///
     /// - Throws: `OptimizerError.stateMismatch` for other parameters, shapes, moments or groups.
     public final func load(stateDict state: OptimizerState) throws {
+        try takeUpUnfrozen()
         func mismatch(_ reason: String) -> OptimizerError { .stateMismatch(optimizer: typeName, reason: reason) }
         func scalar(_ key: String) throws -> Double {
             guard let value = state.scalars[key] else { throw mismatch("it lacks '\(key)'") }

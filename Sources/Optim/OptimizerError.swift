@@ -31,7 +31,9 @@ extension OptimizerError: CustomStringConvertible {
             return "\(optimizer): all \(count) parameters are frozen, so training would change nothing: call "
                 + "unfreeze(matching:) before making the optimizer"
         case .duplicateParameter(let parameter):
-            return "\(parameter) was given to the optimizer twice: a parameter belongs to one group"
+            return
+                "given to the optimizer twice: \(parameter): a parameter belongs to one group; add(unfrozen:) passes over "
+                + "those that are there"
         case .invalidSetting(let optimizer, let setting, let value, let expected):
             return "\(optimizer): \(setting) is \(value), expected \(expected)"
         case .noGradients(let optimizer):

@@ -31,12 +31,14 @@ public struct ParameterGroup {
 }
 
 extension Optimizer {
-    /// The parameters of a group that were trainable when the optimizer was made, with the settings in force.
+    /// The parameters of a group that have been trainable since the optimizer was made, with the settings in force.
     ///
     /// Settings may be changed between steps; schedules do.
     public final class Group {
         public let name: String?
-        public let parameters: [Parameter]
+        public internal(set) var parameters: [Parameter]
+        /// Those that have been frozen all the time.
+        var frozen: [Parameter]
         public var learningRate: Double
         public var weightDecay: Double
         /// SGD's momentum, Adam's β₁.
@@ -45,6 +47,7 @@ extension Optimizer {
         init(_ group: ParameterGroup, trainable: [Parameter], defaults: Settings) {
             name = group.name
             parameters = trainable
+            frozen = group.parameters.filter { !$0.requiresGrad }
             learningRate = group.learningRate ?? defaults.learningRate
             weightDecay = group.weightDecay ?? defaults.weightDecay
             momentum = group.momentum ?? defaults.momentum

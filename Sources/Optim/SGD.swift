@@ -12,14 +12,14 @@ public final class SGD: Optimizer {
     /// - Throws: `OptimizerError` as `Optimizer.init`, and for Nesterov without momentum or with dampening.
     public init(
         _ groups: [ParameterGroup], learningRate: Double = 1e-3, momentum: Double = 0, dampening: Double = 0,
-        weightDecay: Double = 0, nesterov: Bool = false
+        weightDecay: Double = 0, nesterov: Bool = false, maximize: Bool = false
     ) throws {
         self.dampening = dampening
         self.nesterov = nesterov
         try super.init(
             groups,
             defaults: Settings(learningRate: learningRate, weightDecay: weightDecay, momentum: momentum),
-            momentNames: ["momentum_buffer"])
+            momentNames: ["momentum_buffer"], maximize: maximize)
         try require(momentum >= 0, "momentum", momentum, "a number from 0")
         if nesterov {
             try require(momentum > 0, "momentum", momentum, "more than 0 for Nesterov momentum")
@@ -30,11 +30,11 @@ public final class SGD: Optimizer {
     /// One group.
     public convenience init(
         _ parameters: [Parameter], learningRate: Double = 1e-3, momentum: Double = 0, dampening: Double = 0,
-        weightDecay: Double = 0, nesterov: Bool = false
+        weightDecay: Double = 0, nesterov: Bool = false, maximize: Bool = false
     ) throws {
         try self.init(
             [ParameterGroup(parameters)], learningRate: learningRate, momentum: momentum, dampening: dampening,
-            weightDecay: weightDecay, nesterov: nesterov)
+            weightDecay: weightDecay, nesterov: nesterov, maximize: maximize)
     }
 
     public override func update(

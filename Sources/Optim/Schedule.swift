@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 
 /// Learning rates as a function of how many times the schedule was stepped.
 ///
@@ -32,7 +33,7 @@ public struct StepLR: Schedule {
 
     /// - `stepSize`: positive.
     public init(stepSize: Int, gamma: Double = 0.1) {
-        precondition(stepSize > 0, "stepSize must be positive")
+        demand(stepSize > 0, "stepSize must be positive")
         self.stepSize = stepSize
         self.gamma = gamma
     }
@@ -58,6 +59,26 @@ public struct MultiStepLR: Schedule {
     }
 }
 
+/// The rate is multiplied by `gamma` at every step. Source: `torch.optim.lr_scheduler.ExponentialLR`.
+public struct ExponentialLR: Schedule {
+    public var gamma: Double
+
+    /// - `gamma`: the factor of each step.
+    public init(gamma: Double) { self.gamma = gamma }
+
+    public func learningRate(step: Int, initial: Double) -> Double { decayed(initial, by: gamma, times: step) }
+}
+
+/// The initial rate times a function of the step's number. Source: `torch.optim.lr_scheduler.LambdaLR`.
+public struct LambdaLR: Schedule {
+    public var factor: @Sendable (Int) -> Double
+
+    /// - `factor`: from the number of steps done.
+    public init(_ factor: @escaping @Sendable (Int) -> Double) { self.factor = factor }
+
+    public func learningRate(step: Int, initial: Double) -> Double { initial * factor(step) }
+}
+
 /// Half a cosine from the initial rate down to `minimum` over `period` steps, then up again.
 ///
 /// minimum + (initial − minimum) · (1 + cos(π · step / period)) / 2. Source: `torch.optim.lr_scheduler.CosineAnnealingLR`.
@@ -67,7 +88,7 @@ public struct CosineAnnealingLR: Schedule {
 
     /// - `period`: positive.
     public init(period: Int, minimum: Double = 0) {
-        precondition(period > 0, "period must be positive")
+        demand(period > 0, "period must be positive")
         self.period = period
         self.minimum = minimum
     }
@@ -87,7 +108,7 @@ public struct LinearWarmup: Schedule {
 
     /// - `steps`: positive.
     public init(steps: Int, startFactor: Double = 1.0 / 3, then next: any Schedule = ConstantLR()) {
-        precondition(steps > 0, "steps must be positive")
+        demand(steps > 0, "steps must be positive")
         self.steps = steps
         self.startFactor = startFactor
         self.next = next

@@ -48,14 +48,19 @@ public struct NDArray: Sendable {
     var count = 1
     var overflows = false
     for dimension in shape {
-        precondition(dimension >= 0, "negative dimension in shape")
+        if dimension < 0 { refuse(shape) }
         let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
         overflows = overflows || overflow
         count = product
     }
     // An empty axis makes 0 of any other sizes.
-    precondition(!overflows || shape.contains(0), "shape has too many elements")
+    if overflows && !shape.contains(0) { refuse(shape) }
     return count
+}
+
+/// Stops over a shape that no array can have.
+@usableFromInline func refuse(_ shape: [Int]) -> Never {
+    mistake("no array has the shape \(shape): sizes must not be negative, nor their product beyond memory")
 }
 
 // MARK: - Creation
@@ -64,7 +69,7 @@ extension NDArray {
     /// Copies `values`, given in row-major order, into an array of `shape`.
     public init<T: Scalar>(_ values: [T], shape: [Int]) {
         self.init(uninitialized: shape, dtype: T.dtype)
-        precondition(values.count == count, "\(values.count) values do not fill shape \(shape)")
+        demand(values.count == count, "\(values.count) values do not fill shape \(shape)")
         values.withUnsafeBytes { source in
             if let base = source.baseAddress { storage.pointer.copyMemory(from: base, byteCount: byteCount) }
         }
@@ -173,7 +178,7 @@ extension NDArray {
 
     /// The only element of a one-element array, as a `Double`.
     public func item() -> Double {
-        precondition(count == 1, "item() needs exactly one element, shape is \(shape)")
+        demand(count == 1, "item() needs exactly one element, shape is \(shape)")
         return doubles()[0]
     }
 
@@ -212,13 +217,13 @@ extension NDArray {
 extension NDArray {
     /// The same elements under another shape of equal count.
     public func reshaped(_ newShape: [Int]) -> NDArray {
-        precondition(elementCount(newShape) == count, "cannot reshape \(shape) to \(newShape)")
+        demand(elementCount(newShape) == count, "cannot reshape \(shape) to \(newShape)")
         return NDArray(storage: storage, byteOffset: byteOffset, shape: newShape, dtype: dtype)
     }
 
     /// Rows `range` along the first axis.
     public func rows(_ range: Range<Int>) -> NDArray {
-        precondition(rank > 0 && range.lowerBound >= 0 && range.upperBound <= shape[0], "rows \(range) of \(shape)")
+        demand(rank > 0 && range.lowerBound >= 0 && range.upperBound <= shape[0], "rows \(range) of \(shape)")
         let rowBytes = shape[0] == 0 ? 0 : byteCount / shape[0]
         return NDArray(
             storage: storage, byteOffset: byteOffset + range.lowerBound * rowBytes,

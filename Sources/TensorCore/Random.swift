@@ -67,7 +67,7 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
 
     /// An integer in 0 ..< `bound`, each equally likely.
     public mutating func integer(below bound: Int) -> Int {
-        precondition(bound > 0, "the bound must be positive")
+        demand(bound > 0, "the bound must be positive")
         let bound = UInt64(bound)
         // Multiply-shift with rejection (Lemire, 2019): the low word tells whether the draw is biased.
         var product = next().multipliedFullWidth(by: bound)

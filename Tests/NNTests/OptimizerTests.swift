@@ -26,17 +26,26 @@ import Testing
         #expect(a.array.doubles() == [0.375] && b.array.doubles() == [0.625])
     }
 
-    @Test func frozenParametersAreLeftOutAndMayJoinLater() throws {
+    @Test func aParameterUnfrozenLaterIsTakenUp() throws {
         let (a, b) = (parameter([1], gradient: [1]), parameter([1], gradient: [1]))
         try b.requiresGrad_(false)
         let optimizer = try SGD([a, b], learningRate: 1)
         #expect(optimizer.groups[0].parameters.count == 1)
-        try b.requiresGrad_()
         try optimizer.step()
         #expect(b.array.doubles() == [1])
-        try optimizer.add(ParameterGroup([b], learningRate: 0.5))
+        try b.requiresGrad_()
         try optimizer.step()
-        #expect(a.array.doubles() == [-1] && b.array.doubles() == [0.5])
+        #expect(a.array.doubles() == [-1] && b.array.doubles() == [0])
+    }
+
+    @Test func parametersThatWereNeverGivenJoin() throws {
+        let (a, b) = (parameter([1], gradient: [1]), parameter([1], gradient: [1]))
+        let optimizer = try SGD([a], learningRate: 1)
+        #expect(throws: OptimizerError.self) { try optimizer.add(ParameterGroup([a, b])) }
+        #expect(try optimizer.add(unfrozen: ParameterGroup([a, b], learningRate: 0.5)) == 1)
+        #expect(try optimizer.add(unfrozen: ParameterGroup([a, b])) == 0)
+        try optimizer.step()
+        #expect(a.array.doubles() == [0] && b.array.doubles() == [0.5])
     }
 
     @Test func parametersWithoutGradientStayAndKeepTheirState() throws {

@@ -18,7 +18,7 @@ private func reference(_ function: UnaryFunction, _ x: Double) -> Double {
     switch function {
     case .neg: -x
     case .abs: Swift.abs(x)
-    case .sign: x.isNaN ? .nan : (x > 0 ? 1 : (x < 0 ? -1 : 0))
+    case .sign: x > 0 ? 1 : (x < 0 ? -1 : 0)
     case .exp: Foundation.exp(x)
     case .log: Foundation.log(x)
     case .sqrt: x.squareRoot()

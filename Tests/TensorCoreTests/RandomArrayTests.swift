@@ -35,6 +35,32 @@ struct RandomArrayTests {
         #expect(throws: ShapeError.self) { try NDArray.randomUniform([1], dtype: .int32, from: &source) }
         #expect(throws: ShapeError.self) { try NDArray.randomUniform([-1], from: &source) }
     }
+
+    /// Runs with a seed repeat as long as these streams stay.
+    @Test func masksAndUniformNumbersAreDrawnInTurn() throws {
+        var (source, twin) = (RandomSource(seed: 10), RandomSource(seed: 10))
+        for dtype in [DType.float32, .float64] {
+            let mask = try NDArray.dropoutMask([7, 30], p: 0.3, kept: 2, dtype: dtype, from: &source)
+            #expect(mask.doubles() == (0..<210).map { _ in twin.uniform() < 0.3 ? 0 : 2 })
+            #expect(mask.dtype == dtype && mask.shape == [7, 30] && source == twin)
+        }
+        var (floats, doubles) = (RandomSource(seed: 11), RandomSource(seed: 11))
+        #expect(
+            try NDArray.uniform([50], seed: 11).doubles() == (0..<50).map { _ in Double(floats.uniformFloat()) })
+        #expect(
+            try NDArray.uniform([50], seed: 11, dtype: .float64).doubles() == (0..<50).map { _ in doubles.uniform() })
+        #expect(throws: ShapeError.self) { try NDArray.dropoutMask([1], p: 1.5, kept: 1, from: &source) }
+        #expect(throws: ShapeError.self) { try NDArray.uniform([1], seed: 1, dtype: .int32) }
+    }
+
+    @Test(arguments: [DType.float32, .float64])
+    func hashedNormalNumbersAreTheSameInAnyPieces(dtype: DType) throws {
+        let x = try NDArray.normal([200_001], seed: 12, dtype: dtype)
+        #expect(try x.rows(0..<1_001).isBitIdentical(to: NDArray.normal([1_001], seed: 12, dtype: dtype)))
+        let (mean, variance) = try x.batchStatisticsOfAll()
+        let fourth = x.doubles().reduce(0) { $0 + $1 * $1 * $1 * $1 } / 200_001
+        #expect(Swift.abs(mean) < 0.01 && Swift.abs(variance - 1) < 0.02 && Swift.abs(fourth - 3) < 0.1)
+    }
 }
 
 extension NDArray {

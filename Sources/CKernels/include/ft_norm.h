@@ -24,6 +24,10 @@
     /* Gradient with respect to x of the above. */                                                                     \
     void ft_layer_norm_gradient_##F(ptrdiff_t width, const T *x, const T *grad_output, const T *mean,                  \
                                     const T *inv_std, const T *scale, T *grad_x, ptrdiff_t begin, ptrdiff_t end);      \
+    /* Gradients with respect to scale and bias, summed over all rows, for columns [begin, end). */                    \
+    void ft_layer_norm_parameter_gradient_##F(ptrdiff_t rows, ptrdiff_t width, const T *x, const T *grad_output,       \
+                                              const T *mean, const T *inv_std, T *grad_scale, T *grad_bias,            \
+                                              ptrdiff_t begin, ptrdiff_t end);                                         \
     /* y = x / (bias + alpha / size * sum of squares over `size` channels around)^beta, for images [begin, end). */    \
     void ft_local_response_norm_##F(ptrdiff_t channels, ptrdiff_t inner, ptrdiff_t size, T alpha, T beta, T bias,      \
                                     const T *x, T *y, ptrdiff_t begin, ptrdiff_t end);

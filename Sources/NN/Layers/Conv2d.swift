@@ -20,7 +20,7 @@ public final class Conv2d: Module {
         _ inChannels: Int, _ outChannels: Int, kernelSize: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
         groups: Int = 1, bias: Bool = true, dtype: DType = .float32, random: RandomSource? = nil
     ) {
-        precondition(
+        demand(
             groups > 0 && inChannels % groups == 0 && outChannels % groups == 0,
             "\(inChannels) and \(outChannels) channels do not divide into \(groups) groups")
         var random = random ?? RandomScope.next()
@@ -65,5 +65,9 @@ public final class Conv2d: Module {
         if geometry.dilation != [1, 1] { text += ", dilation=\(tuple(geometry.dilation))" }
         if geometry.groups != 1 { text += ", groups=\(geometry.groups)" }
         return bias == nil ? text + ", bias=False" : text
+    }
+
+    public override func emptyCopy() throws -> Module {
+        try Conv2d(weight: weight.twin(), bias: bias?.twin(), geometry: geometry)
     }
 }

@@ -10,8 +10,7 @@ public func dropout(_ x: Tensor, p: Double, training: Bool, using random: inout 
     guard training, p > 0 else { return x }
     // Drawing nothing for p = 1 would make the stream depend on p.
     let kept = p == 1 ? 0 : 1 / (1 - p)
-    let mask = (0..<x.count).map { _ in random.uniform() < p ? 0 : kept }
-    return x * Tensor(NDArray(mask, shape: x.shape).converted(to: x.dtype))
+    return x * Tensor(try NDArray.dropoutMask(x.shape, p: p, kept: kept, dtype: x.dtype, from: &random))
 }
 
 /// Sets elements to zero at random while training. Source: `torch.nn.Dropout`.
@@ -26,7 +25,7 @@ public final class Dropout: Module {
 
     /// - `random`: by default the scope of `withRandomSeed`.
     public init(_ p: Double = 0.5, random: RandomSource? = nil) {
-        precondition((0...1).contains(p), "p must lie between 0 and 1, got \(p)")
+        demand((0...1).contains(p), "p must lie between 0 and 1, got \(p)")
         self.p = p
         self.random = random ?? RandomScope.next()
     }
@@ -38,4 +37,8 @@ public final class Dropout: Module {
     }
 
     public override var extraDescription: String { "p=\(number(p)), inplace=False" }
+
+    public override func emptyCopy() throws -> Module {
+        Dropout(p, random: random)
+    }
 }

@@ -11,4 +11,8 @@ public final class GELU: Module {
     public override func forward(_ x: Tensor) throws -> Tensor { x.gelu(tanh: usesTanh) }
 
     public override var extraDescription: String { "approximate='\(usesTanh ? "tanh" : "none")'" }
+
+    public override func emptyCopy() throws -> Module {
+        GELU(tanh: usesTanh)
+    }
 }

@@ -14,7 +14,7 @@ public final class GroupNorm: Module {
 
     /// A layer that scales by 1 and shifts by 0 at first.
     public init(_ groups: Int, _ channels: Int, epsilon: Double = 1e-5, dtype: DType = .float32) {
-        precondition(groups > 0 && channels % groups == 0, "\(channels) channels do not divide into \(groups) groups")
+        demand(groups > 0 && channels % groups == 0, "\(channels) channels do not divide into \(groups) groups")
         self.groups = groups
         weight = Parameter(NDArray.ones([channels], dtype: dtype))
         bias = Parameter(NDArray.zeros([channels], dtype: dtype))
@@ -28,4 +28,8 @@ public final class GroupNorm: Module {
     }
 
     public override var extraDescription: String { "\(groups), \(weight.count), eps=\(number(epsilon)), affine=True" }
+
+    public override func emptyCopy() throws -> Module {
+        GroupNorm(groups, weight.count, epsilon: epsilon, dtype: weight.dtype)
+    }
 }

@@ -39,4 +39,8 @@ public final class LayerNorm: Module {
         "\(tuple(normalizedShape)), eps=\(number(epsilon)), elementwise_affine=True"
             + (bias == nil ? ", bias=False" : "")
     }
+
+    public override func emptyCopy() throws -> Module {
+        LayerNorm(normalizedShape, epsilon: epsilon, bias: bias != nil, dtype: weight.dtype)
+    }
 }

@@ -43,4 +43,8 @@ public final class Linear: Module {
     public override var extraDescription: String {
         "in_features=\(inFeatures), out_features=\(outFeatures), bias=\(python(bias != nil))"
     }
+
+    public override func emptyCopy() throws -> Module {
+        try Linear(weight: weight.twin(), bias: bias?.twin())
+    }
 }

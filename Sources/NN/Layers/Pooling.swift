@@ -29,6 +29,11 @@ public final class MaxPool2d: Module {
         "kernel_size=\(kernelSize), stride=\(stride), padding=\(padding), dilation=\(dilation), "
             + "ceil_mode=\(python(ceilMode))"
     }
+
+    public override func emptyCopy() throws -> Module {
+        MaxPool2d(
+            kernelSize: kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
+    }
 }
 
 /// The mean of each window of x `[N, C, H, W]`. Source: `torch.nn.AvgPool2d`.
@@ -55,14 +60,23 @@ public final class AvgPool2d: Module {
     public override var extraDescription: String {
         "kernel_size=\(kernelSize), stride=\(stride), padding=\(padding)"
     }
+
+    public override func emptyCopy() throws -> Module {
+        AvgPool2d(
+            kernelSize: kernelSize, stride: stride, padding: padding, countIncludePad: countIncludePad)
+    }
 }
 
 /// The mean over all positions: x `[N, C, ...]` to `[N, C, 1, ...]`. Source: `torch.nn.AdaptiveAvgPool2d(1)`.
 public final class AdaptiveAvgPool2d: Module {
     /// - Parameter outputSize: 1, the only size there is.
-    public init(_ outputSize: Int = 1) { precondition(outputSize == 1, "only an output size of 1 is supported") }
+    public init(_ outputSize: Int = 1) { demand(outputSize == 1, "only an output size of 1 is supported") }
 
     public override func forward(_ x: Tensor) throws -> Tensor { try globalAveragePool(x) }
 
     public override var extraDescription: String { "output_size=1" }
+
+    public override func emptyCopy() throws -> Module {
+        AdaptiveAvgPool2d()
+    }
 }

@@ -66,7 +66,7 @@ func checked<R>(_ operation: @autoclosure () throws -> R, file: StaticString = #
     do {
         return try operation()
     } catch {
-        preconditionFailure("\(error)", file: file, line: line)
+        mistake("\(error)", file: file, line: line)
     }
 }
 

@@ -51,7 +51,7 @@ extension Operator {
 /// g times the slope at x of a function of three straight pieces: linear in g, and x only decides.
 ///
 /// The slope is `inside` for low ≤ x ≤ high (low < x < high when `isOpen`), `below` under it and `above` over it; where x
-/// is NaN it is `inside`.
+/// is NaN it is `atNaN`.
 struct SlopeGradient: DifferentiableFunction {
     var name: String
     var low = -Double.infinity
@@ -60,6 +60,7 @@ struct SlopeGradient: DifferentiableFunction {
     var inside = 1.0
     var above = 0.0
     var isOpen = false
+    var atNaN = 0.0
 
     func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
         guard let g = inputs[0], let x = inputs[1] else { return [] }
@@ -77,15 +78,18 @@ struct SlopeGradient: DifferentiableFunction {
 
     private func run<T: FloatingScalar>(_ type: T.Type, _ g: NDArray, _ x: NDArray) -> NDArray {
         var (low, high) = (T(low), T(high))
-        if isOpen { (low, high) = (low.nextUp, high.nextDown) }
-        let (below, inside, above) = (T(below), T(inside), T(above))
+        // What has no bound is not left out at infinity.
+        if isOpen && low.isFinite { low = low.nextUp }
+        if isOpen && high.isFinite { high = high.nextDown }
+        let (below, inside, above, atNaN) = (T(below), T(inside), T(above), T(atNaN))
         var result = NDArray(uninitialized: x.shape, dtype: x.dtype)
         g.withElements(as: T.self) { g in
             x.withElements(as: T.self) { x in
                 result.withMutableElements(as: T.self) { y in
                     forEachPiece(x.count) { piece in
                         for index in piece {
-                            let slope = x[index] < low ? below : x[index] > high ? above : inside
+                            let x = x[index]
+                            let slope = x < low ? below : x > high ? above : x.isNaN ? atNaN : inside
                             // A slope of zero ends the gradient, also an infinite one.
                             y[index] = slope == 0 ? 0 : g[index] * slope
                         }

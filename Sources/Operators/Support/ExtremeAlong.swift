@@ -6,6 +6,8 @@ struct ExtremeAlong: DifferentiableFunction {
     let isLargest: Bool
     let axes: [Int]
     let keepDims: Bool
+    /// Where the result is NaN the gradient goes to the NaNs, as of `torch.max`; otherwise nowhere sensible, as of `torch.amax`.
+    var findsNaN = false
     var name: String { isLargest ? "Amax" : "Amin" }
 
     func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
@@ -35,7 +37,12 @@ struct ExtremeAlong: DifferentiableFunction {
         guard let g = gradOutputs[0] else { return [nil] }
         let x = try context.input(0).array
         let kept = reducedShape(x.shape, axes, keepDims: true)
-        let isExtreme = try NDArray.compare(.equal, x, context.output(0).array.reshaped(kept)).converted(to: x.dtype)
+        var matches = try NDArray.compare(.equal, x, context.output(0).array.reshaped(kept))
+        if findsNaN, x.dtype.isFloatingPoint {
+            // No other element than NaN differs from itself.
+            matches = try NDArray.select(NDArray.compare(.equal, x, x), matches, .full([], 1, dtype: .bool))
+        }
+        let isExtreme = matches.converted(to: x.dtype)
         let share = try NDArray.binary(.div, isExtreme, isExtreme.sum(axes: axes, keepDims: true))
         return [try g.restored(to: x.shape, axes: axes) * Tensor(share)]
     }
@@ -68,6 +75,17 @@ private struct IndexedExtremes: DifferentiableFunction {
 }
 
 extension Tensor {
+    /// The extreme over `dims` (all when nil). Unlike ONNX's reductions those of tensors refuse an axis without elements.
+    func amaxOrAmin(isLargest: Bool, _ dims: [Int]?, keepDims: Bool, findsNaN: Bool = false) throws -> Tensor {
+        let name = isLargest ? "amax" : "amin"
+        let axes = try normalized(dims, name)
+        if dims == nil ? count == 0 : axes.contains(where: { shape[$0] == 0 }) {
+            throw ShapeError(name, "nothing has no \(isLargest ? "largest" : "smallest") element: shape is \(shape)")
+        }
+        return try apply(
+            ExtremeAlong(isLargest: isLargest, axes: axes, keepDims: keepDims, findsNaN: findsNaN), self)
+    }
+
     func extremes(isLargest: Bool, dim: Int, keepDims: Bool) throws -> (values: Tensor, indices: Tensor) {
         let axis = try normalized([dim], isLargest ? "max" : "min")[0]
         let function = IndexedExtremes(isLargest: isLargest, axis: axis, keepDims: keepDims)

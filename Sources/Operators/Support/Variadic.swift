@@ -30,7 +30,7 @@ extension CompositeOperator {
     }
 }
 
-/// The larger or smaller of two broadcast operands; equal ones share the gradient.
+/// The larger or smaller of two broadcast operands; equal ones share the gradient, and beside NaN each has all of it.
 private struct Extreme: DifferentiableFunction {
     let isLarger: Bool
     var name: String { isLarger ? "Maximum" : "Minimum" }
@@ -45,13 +45,15 @@ private struct Extreme: DifferentiableFunction {
     func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
         guard let g = gradOutputs[0] else { return [nil, nil] }
         let (a, b) = (try context.input(0).array, try context.input(1).array)
-        let wins = try NDArray.compare(isLarger ? .greater : .less, a, b).converted(to: a.dtype)
-        let ties = try NDArray.compare(.equal, a, b).converted(to: a.dtype)
-        let half = NDArray(scalar: 0.5, dtype: a.dtype)
-        let share = Tensor(try NDArray.binary(.add, wins, NDArray.binary(.mul, ties, half)))
+        let half = try NDArray.binary(
+            .mul, NDArray.compare(.equal, a, b).converted(to: a.dtype), NDArray(scalar: 0.5, dtype: a.dtype))
+        func share(_ loses: Comparison, _ index: Int) throws -> Tensor {
+            let lost = try NDArray.compare(loses, a, b).converted(to: a.dtype)
+            return try (g * (1 - Tensor(NDArray.binary(.add, lost, half)))).summed(to: context.inputShape(index))
+        }
         return [
-            context.needs(0) ? try (g * share).summed(to: context.inputShape(0)) : nil,
-            context.needs(1) ? try (g * (1 - share)).summed(to: context.inputShape(1)) : nil,
+            context.needs(0) ? try share(isLarger ? .less : .greater, 0) : nil,
+            context.needs(1) ? try share(isLarger ? .greater : .less, 1) : nil,
         ]
     }
 }

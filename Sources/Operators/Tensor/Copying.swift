@@ -17,6 +17,6 @@ extension Tensor {
 /// Tensors of one shape along a new axis `dim`. Source: `torch.stack`.
 public func stack(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
     let shapes = Set(tensors.map(\.shape))
-    precondition(shapes.count == 1, "stack: expected tensors of one shape, got \(shapes)")
+    demand(shapes.count == 1, "stack: expected tensors of one shape, got \(shapes)")
     return cat(tensors.map { $0.unsqueeze(dim) }, dim: dim < 0 ? dim + (tensors.first?.rank ?? 0) + 1 : dim)
 }

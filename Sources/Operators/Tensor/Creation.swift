@@ -16,7 +16,8 @@ extension NestedNumbers where Self == Leaf {
     public func nestedShape() -> [Int] { [] }
     public func flatten(into elements: inout [Leaf]) { elements.append(self) }
     public static func nested(_ elements: ArraySlice<Leaf>, shape: ArraySlice<Int>) -> Leaf {
-        elements[elements.startIndex]
+        demand(shape.isEmpty, "array(as:): the nesting is not deep enough for the last axes, \(Array(shape))")
+        return elements[elements.startIndex]
     }
 }
 
@@ -40,7 +41,8 @@ extension Array: NestedNumbers where Element: NestedNumbers {
     public func flatten(into elements: inout [Leaf]) { for element in self { element.flatten(into: &elements) } }
 
     public static func nested(_ elements: ArraySlice<Leaf>, shape: ArraySlice<Int>) -> [Element] {
-        guard let length = shape.first, length > 0 else { return [] }
+        guard let length = shape.first else { mistake("array(as:): the nesting is deeper than the tensor has axes") }
+        guard length > 0 else { return [] }
         let stride = elements.count / length
         return (0..<length).map { index in
             let start = elements.startIndex + index * stride
@@ -81,16 +83,32 @@ extension Tensor {
     }
 
     /// All zeros. Source: `torch.zeros`.
-    public static func zeros(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 0, dtype: dtype) }
-    public static func zeros(_ shape: Int..., dtype: DType = .float32) -> Tensor { full(shape, 0, dtype: dtype) }
+    public static func zeros(_ shape: [Int], dtype: DType = .float32, requiresGrad: Bool = false) -> Tensor {
+        full(shape, 0, dtype: dtype, requiresGrad: requiresGrad)
+    }
+    public static func zeros(_ shape: Int..., dtype: DType = .float32, requiresGrad: Bool = false) -> Tensor {
+        full(shape, 0, dtype: dtype, requiresGrad: requiresGrad)
+    }
 
     /// All ones. Source: `torch.ones`.
-    public static func ones(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
-    public static func ones(_ shape: Int..., dtype: DType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
+    public static func ones(_ shape: [Int], dtype: DType = .float32, requiresGrad: Bool = false) -> Tensor {
+        full(shape, 1, dtype: dtype, requiresGrad: requiresGrad)
+    }
+    public static func ones(_ shape: Int..., dtype: DType = .float32, requiresGrad: Bool = false) -> Tensor {
+        full(shape, 1, dtype: dtype, requiresGrad: requiresGrad)
+    }
 
     /// Every element is `value`. Source: `torch.full`.
-    public static func full(_ shape: [Int], _ value: Double, dtype: DType = .float32) -> Tensor {
-        Tensor(NDArray.full(shape, value, dtype: dtype))
+    public static func full(
+        _ shape: [Int], _ value: Double, dtype: DType = .float32, requiresGrad: Bool = false
+    ) -> Tensor {
+        leaf(NDArray.full(shape, value, dtype: dtype), requiresGrad)
+    }
+
+    private static func leaf(_ array: NDArray, _ requiresGrad: Bool) -> Tensor {
+        let tensor = Tensor(array)
+        if requiresGrad { _ = checked(try tensor.requiresGrad_()) }
+        return tensor
     }
 
     /// Zeros of the shape and type of `other`. Source: `torch.zeros_like`.
@@ -123,28 +141,29 @@ extension Tensor {
     /// Numbers from the normal distribution with mean 0 and variance 1: the same seed gives the same numbers.
     ///
     /// Source: `torch.randn`, whose numbers differ.
-    public static func randn(_ shape: [Int], seed: UInt64, dtype: DType = .float32) -> Tensor {
-        var source = RandomSource(seed: seed)
-        let values = (0..<elementCount(shape)).map { _ in source.normal() }
-        return Tensor(NDArray(values, shape: shape).converted(to: dtype))
+    public static func randn(
+        _ shape: [Int], seed: UInt64, dtype: DType = .float32, requiresGrad: Bool = false
+    ) -> Tensor {
+        leaf(checked(try NDArray.normal(shape, seed: seed, dtype: dtype)), requiresGrad)
     }
-    public static func randn(_ shape: Int..., seed: UInt64, dtype: DType = .float32) -> Tensor {
-        randn(shape, seed: seed, dtype: dtype)
+    public static func randn(
+        _ shape: Int..., seed: UInt64, dtype: DType = .float32, requiresGrad: Bool = false
+    ) -> Tensor {
+        randn(shape, seed: seed, dtype: dtype, requiresGrad: requiresGrad)
     }
 
     /// Numbers from the uniform distribution over [0, 1): the same seed gives the same numbers.
     ///
     /// Source: `torch.rand`, whose numbers differ.
-    public static func rand(_ shape: [Int], seed: UInt64, dtype: DType = .float32) -> Tensor {
-        var source = RandomSource(seed: seed)
-        // 24 bits, so that rounding to float32 never gives 1.
-        let values = (0..<elementCount(shape)).map { _ in
-            dtype == .float64 ? source.uniform() : Double(source.uniformFloat())
-        }
-        return Tensor(NDArray(values, shape: shape).converted(to: dtype))
+    public static func rand(
+        _ shape: [Int], seed: UInt64, dtype: DType = .float32, requiresGrad: Bool = false
+    ) -> Tensor {
+        leaf(checked(try NDArray.uniform(shape, seed: seed, dtype: dtype)), requiresGrad)
     }
-    public static func rand(_ shape: Int..., seed: UInt64, dtype: DType = .float32) -> Tensor {
-        rand(shape, seed: seed, dtype: dtype)
+    public static func rand(
+        _ shape: Int..., seed: UInt64, dtype: DType = .float32, requiresGrad: Bool = false
+    ) -> Tensor {
+        rand(shape, seed: seed, dtype: dtype, requiresGrad: requiresGrad)
     }
 }
 

@@ -14,14 +14,21 @@ public enum AxisSelection: TensorIndex {
     case position(Int)
     /// Positions from `start` to before `end` by `step`; nil means as far as there is.
     case range(start: Int?, end: Int?, step: Int)
-    /// Every position. `t[.all, 0]` is Python's `t[:, 0]`.
-    public static var all: AxisSelection { .range(start: nil, end: nil, step: 1) }
     /// Every position of as many axes as the rest of the index leaves over.
-    case ellipsis
+    case rest
     /// A new axis of size 1.
-    case newAxis
+    case new
 
     public var selection: AxisSelection { self }
+}
+
+extension TensorIndex where Self == AxisSelection {
+    /// Every position of an axis: `t[.all, 0]` is Python's `t[:, 0]`.
+    public static var all: AxisSelection { .range(start: nil, end: nil, step: 1) }
+    /// Every position of as many axes as the rest of the index leaves over: `t[.ellipsis, 0]` is Python's `t[..., 0]`.
+    public static var ellipsis: AxisSelection { .rest }
+    /// A new axis of size 1: `t[.newAxis]` is Python's `t[None]`.
+    public static var newAxis: AxisSelection { .new }
 }
 
 extension Int: TensorIndex {
@@ -66,7 +73,7 @@ struct Selection: LinearMap {
         let used = indices.reduce(0) { count, index in
             switch index {
             case .position, .range: count + 1
-            case .ellipsis, .newAxis: count
+            case .rest, .new: count
             }
         }
         guard used <= source.count else {
@@ -77,7 +84,7 @@ struct Selection: LinearMap {
         var kept: [Int?] = []
         var axis = 0
         var dropsAxes = false
-        let pieces = indices.contains(where: \.isEllipsis) ? indices : indices + [.ellipsis]
+        let pieces = indices.contains(where: \.isEllipsis) ? indices : indices + [.rest]
         var rest = source.count - used
         for piece in pieces {
             switch piece {
@@ -95,12 +102,12 @@ struct Selection: LinearMap {
                 bounds.append(start ?? (step > 0 ? 0 : -1), end ?? (step > 0 ? .max : .min), axis, step)
                 kept.append(axis)
                 axis += 1
-            case .ellipsis:
+            case .rest:
                 kept += (axis..<axis + rest).map { $0 }
                 axis += rest
                 // A second ellipsis stands for nothing.
                 rest = 0
-            case .newAxis:
+            case .new:
                 kept.append(nil)
             }
         }
@@ -130,7 +137,7 @@ struct Selection: LinearMap {
 }
 
 extension AxisSelection {
-    fileprivate var isEllipsis: Bool { if case .ellipsis = self { true } else { false } }
+    fileprivate var isEllipsis: Bool { if case .rest = self { true } else { false } }
 }
 
 extension SliceBounds {
@@ -173,6 +180,26 @@ extension Tensor {
         set { checked(try assign(newValue, indices.map(\.selection))) }
     }
 
+    // The same for few indices, where `.all` and `.newAxis` need no type in front: `t[.all, 0]`.
+    public subscript<A: TensorIndex>(_ a: A) -> Tensor {
+        get { checked(try mapped(Selection([a.selection], of: shape))) }
+        set { checked(try assign(newValue, [a.selection])) }
+    }
+    public subscript<A: TensorIndex, B: TensorIndex>(_ a: A, _ b: B) -> Tensor {
+        get { checked(try mapped(Selection([a.selection, b.selection], of: shape))) }
+        set { checked(try assign(newValue, [a.selection, b.selection])) }
+    }
+    public subscript<A: TensorIndex, B: TensorIndex, C: TensorIndex>(_ a: A, _ b: B, _ c: C) -> Tensor {
+        get { checked(try mapped(Selection([a.selection, b.selection, c.selection], of: shape))) }
+        set { checked(try assign(newValue, [a.selection, b.selection, c.selection])) }
+    }
+    public subscript<A: TensorIndex, B: TensorIndex, C: TensorIndex, D: TensorIndex>(_ a: A, _ b: B, _ c: C, _ d: D)
+        -> Tensor
+    {
+        get { checked(try mapped(Selection([a.selection, b.selection, c.selection, d.selection], of: shape))) }
+        set { checked(try assign(newValue, [a.selection, b.selection, c.selection, d.selection])) }
+    }
+
     /// As `t[a, b, ...]` with indices that are made while running.
     public subscript(indices indices: [any TensorIndex]) -> Tensor {
         get { checked(try mapped(Selection(indices.map(\.selection), of: shape))) }
@@ -181,8 +208,8 @@ extension Tensor {
 
     /// The last axes of the tensor: `t[..., 0]`.
     public subscript(_ leading: UnboundedRange, _ indices: any TensorIndex...) -> Tensor {
-        get { checked(try mapped(Selection([.ellipsis] + indices.map(\.selection), of: shape))) }
-        set { checked(try assign(newValue, [.ellipsis] + indices.map(\.selection))) }
+        get { checked(try mapped(Selection([.rest] + indices.map(\.selection), of: shape))) }
+        set { checked(try assign(newValue, [.rest] + indices.map(\.selection))) }
     }
 
     /// Slices along the first axis at integer `positions`, or the elements where a bool tensor is true.
@@ -191,7 +218,7 @@ extension Tensor {
     public subscript(_ positions: Tensor) -> Tensor {
         guard positions.dtype == .bool else { return indexSelect(0, positions) }
         let rank = positions.rank
-        precondition(
+        demand(
             rank <= self.rank && Array(shape[..<rank]) == positions.shape,
             "subscript: a mask of shape \(positions.shape) for a tensor of shape \(shape)")
         let chosen = positions.array.elements(as: Bool.self).enumerated().filter(\.element).map(\.offset)

@@ -74,9 +74,30 @@ extension NDArray {
                 }
             }
         }
-        let normalized = try binary(.mul, binary(.sub, x, mean), invStdDev)
-        let gradScale = try binary(.mul, gradOutput, normalized).sumToShape(scale.shape)
-        return (gradX, gradScale, try gradOutput.sumToShape(scale.shape))
+        var gradScale = NDArray(uninitialized: layout.normalizedShape, dtype: x.dtype)
+        var gradBias = gradScale
+        gradScale.write { scale in
+            gradBias.write { bias in
+                withExtendedLifetime((x, gradOutput, mean, invStdDev)) {
+                    let (source, g, mean, inverse) = (
+                        x.read { $0 }, gradOutput.read { $0 }, mean.read { $0 }, invStdDev.read { $0 }
+                    )
+                    parallelRange(layout.width, grain: Swift.max(64, grain(elementsPerUnit: layout.rows))) {
+                        begin, end in
+                        if x.dtype == .float32 {
+                            ft_layer_norm_parameter_gradient_f32(
+                                layout.rows, layout.width, source.floats, g.floats, mean.floats, inverse.floats,
+                                scale.floats, bias.floats, begin, end)
+                        } else {
+                            ft_layer_norm_parameter_gradient_f64(
+                                layout.rows, layout.width, source.doubles, g.doubles, mean.doubles, inverse.doubles,
+                                scale.doubles, bias.doubles, begin, end)
+                        }
+                    }
+                }
+            }
+        }
+        return (gradX, try gradScale.sumToShape(scale.shape), try gradBias.sumToShape(scale.shape))
     }
 
     /// Local response normalisation across channels: y = x / (bias + alpha / size * Σ x²)^beta.

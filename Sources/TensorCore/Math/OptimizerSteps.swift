@@ -93,7 +93,7 @@ extension NDArray {
     public static func adamStep(
         _ parameter: inout NDArray, gradient: NDArray, moments: inout [NDArray?], step: Int, _ settings: AdamSettings
     ) throws {
-        precondition(moments.count == (settings.amsgrad ? 3 : 2), "\(moments.count) moments")
+        demand(moments.count == (settings.amsgrad ? 3 : 2), "\(moments.count) moments")
         try requireMatching("Adam", parameter, [gradient] + moments.compactMap { $0 })
         // Taken out, so that each has one owner and is changed where it lies.
         var arrays = moments.map { $0 ?? NDArray.zeros(parameter.shape, dtype: parameter.dtype) }

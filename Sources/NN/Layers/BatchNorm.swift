@@ -7,10 +7,10 @@ import TensorCore
 /// In training mode mean and variance are the batch's (the variance divided by the number of elements), and the running
 /// statistics move towards them: running ← (1 − momentum) · running + momentum · batch, where the variance that enters is
 /// divided by the number of elements minus one. In evaluation mode they are the running ones. ONNX's momentum is 1 minus this
-/// one. Source: `torch.nn.BatchNorm2d`.
+/// one. What `BatchNorm1d` and `BatchNorm2d` have in common; they differ in the shapes that they take.
 ///
 /// Freezing the parameters does not stop the statistics from moving; `frozenStatistics` does.
-public final class BatchNorm2d: Module {
+public class BatchNorm: Module {
     /// The scale of each channel, `[C]`; nil without `affine`.
     public let weight: Parameter?
     /// `[C]`; nil without `affine`.
@@ -21,7 +21,7 @@ public final class BatchNorm2d: Module {
     public let numBatchesTracked: Buffer?
     public let epsilon: Double
     /// Weight of the new batch in the running statistics; nil averages over all batches alike and needs the count.
-    public let momentum: Double?
+    public internal(set) var momentum: Double?
     /// Uses the running statistics and leaves them alone in training mode too; `train()` does not change this.
     public var frozenStatistics = false
 
@@ -102,4 +102,34 @@ public final class BatchNorm2d: Module {
         "\(channels), eps=\(number(epsilon)), momentum=\(momentum.map(number) ?? "None"), "
             + "affine=\(python(weight != nil)), track_running_stats=True" + (frozenStatistics ? ", frozen=True" : "")
     }
+
+    public override func emptyCopy() throws -> Module { BatchNorm(copying: self) }
+
+    /// As `layer`, for `emptyCopy`.
+    init(copying layer: BatchNorm) {
+        weight = layer.weight?.twin()
+        bias = layer.bias?.twin()
+        runningMean = Buffer(layer.runningMean.array)
+        runningVar = Buffer(layer.runningVar.array)
+        numBatchesTracked = layer.numBatchesTracked.map { Buffer($0.array) }
+        epsilon = layer.epsilon
+        momentum = layer.momentum
+    }
+}
+
+/// `BatchNorm` of pictures `[N, C, H, W]`. Source: `torch.nn.BatchNorm2d`.
+public final class BatchNorm2d: BatchNorm {
+    public override func emptyCopy() throws -> Module { BatchNorm2d(copying: self) }
+}
+
+/// `BatchNorm` of features `[N, C]` or of sequences `[N, C, L]`. Source: `torch.nn.BatchNorm1d`.
+public final class BatchNorm1d: BatchNorm {
+    public override func forward(_ x: Tensor) throws -> Tensor {
+        guard x.rank == 2 || x.rank == 3 else {
+            throw ShapeError("BatchNorm1d", "expected [N, \(channels)] or [N, \(channels), L], got \(x.shape)")
+        }
+        return try super.forward(x)
+    }
+
+    public override func emptyCopy() throws -> Module { BatchNorm1d(copying: self) }
 }
