@@ -158,7 +158,7 @@ import Vision
         let name = try #require(bench.files.first)
         let path = bench.folder / "cache/features/\(name)"
         let key = try bench.key()
-        let block = try #require(FeatureBlock.read(path, key: key))
+        let block = try #require(FeatureBlock.File(path, key: key)?.block())
         let off = block.columns.map { column in
             NDArray(column.elements(as: Float.self).map { $0 * 1.0001 }, shape: column.shape)
         }
@@ -173,7 +173,7 @@ import Vision
         let before = try bench.run(cached: true)
         let key = try bench.key()
         let name = try #require(bench.files.first)
-        let block = try #require(FeatureBlock.read(bench.folder / "cache/features/\(name)", key: key))
+        let block = try #require(FeatureBlock.File(bench.folder / "cache/features/\(name)", key: key)?.block())
         bench.cache = FeatureCache(folder: bench.folder / "other")
         for (rows, factor) in [(0..<4, Float(1)), (4..<10, 1.0001)] {
             let part = block.columns.map { column in

@@ -4,14 +4,15 @@ import ONNX
 import Reports
 import TensorCore
 
-/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it, `best.onnx`, `report.html` with
+/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it and `epochs.jsonl`, `best.onnx`, `report.html` with
 /// `curves.svg` and `predictions.png`, and the history as events for TensorBoard.
 ///
-/// One process at a time works in it. Every file but `history.csv` and the events, which checkpoints repeat, is replaced as
-/// a whole.
+/// One process at a time works in it. Every file is replaced as a whole, but `history.csv` and the events, which a resumed run
+/// writes anew, and `epochs.jsonl`, of which a checkpoint says how many lines it counts on.
 public struct RunFolder: Sendable {
     public let path: String
     private let lock: FolderLock
+    private let epochs = SharedEpochLog()
 
     /// What came out of a run.
     public struct Summary: Sendable {
@@ -135,7 +136,9 @@ public struct RunFolder: Sendable {
 
     /// Writes `last.checkpoint`; the one that was there becomes `previous.checkpoint`. Throws `FileError`.
     public func save(_ checkpoint: Checkpoint, run: String) throws {
-        try checkpoint.write(to: self.checkpoint, run: run, previousName: RunFolder.previousCheckpoint)
+        let epochs = try epochs.extend(to: checkpoint.state.history, in: path)
+        try checkpoint.write(
+            to: self.checkpoint, run: run, previousName: RunFolder.previousCheckpoint, epochs: epochs)
     }
 
     /// The newest checkpoint that is whole, and what was wrong with a newer one; nil when there is none.

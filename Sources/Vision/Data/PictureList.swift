@@ -18,9 +18,6 @@ extension PictureDataset {
 }
 
 extension DatasetSplit {
-    /// What is taken from a list that does not say which pictures are for validation.
-    private static let usualValFraction = 0.2
-
     /// Reads one list of training and validation pictures.
     ///
     /// A header may name a column `split` (or `set`, `subset`) whose fields say `train` or `val` (`valid`, `validation`).
@@ -29,12 +26,7 @@ extension DatasetSplit {
     public static func list(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
-        let list = try PictureList(path)
-        guard list.hasSplit else {
-            return try list.dataset(list.records).split(valFraction: valFraction ?? usualValFraction, seed: seed)
-        }
-        if valFraction != nil { throw .redundantFraction(path, name: "a split column") }
-        return try list.split()
+        try FoundPictures(list: path).split(valFraction: valFraction, seed: seed)
     }
 
     /// The validation pictures of a list that tells them from training pictures, else all of it.
@@ -52,7 +44,10 @@ extension DatasetSplit {
 }
 
 /// The lines of a list of pictures.
-private struct PictureList {
+struct PictureList {
+    /// What is taken from a list that does not say which pictures are for validation.
+    static let usualValFraction = 0.2
+
     struct Record {
         var path: String
         var label: String
