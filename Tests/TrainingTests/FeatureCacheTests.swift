@@ -151,6 +151,46 @@ import Vision
         #expect(try bench.run(cached: true).counts == [10, 0])
     }
 
+    /// Of a large cache, what holds no picture of the run is neither checked nor touched.
+    @Test func filesOfOtherPicturesStayClosed() throws {
+        let bench = try Bench()
+        let before = try bench.run(cached: true)
+        let own = try #require(bench.files.first)
+        let key = try bench.key()
+        let digests = (0..<4).map { number -> SHA256.Digest in
+            var hash = SHA256()
+            hash.update([number])
+            return hash.value
+        }
+        let column = NDArray.full([4, 16], 1, dtype: .float32)
+        _ = try bench.cache.save(FeatureBlock(pictures: digests, columns: [column]), key: key)
+        let other = try #require(bench.files.first { $0 != own })
+        try bench.folder.damage("cache/features/\(other)", at: -3)
+        let old = Date(timeIntervalSince1970: 1e9)
+        for name in [own, other] {
+            try FileManager.default.setAttributes(
+                [.modificationDate: old], ofItemAtPath: bench.folder / "cache/features/\(name)")
+        }
+        let after = try bench.run(cached: true)
+        #expect(after.counts == [10, 0] && after.values == before.values)
+        let times = try [own, other].map {
+            try FileManager.default.attributesOfItem(atPath: bench.folder / "cache/features/\($0)")[.modificationDate] as? Date
+        }
+        #expect(times[0] != old && times[1] == old)
+    }
+
+    /// What pictures contain is known without waiting for it, and to those who wait.
+    @Test func aCensusGoesOnBehind() throws {
+        let bench = try Bench()
+        let store = FeatureStore(cache: bench.cache)
+        let census = store.census(bench.paths)
+        #expect(store.census(bench.paths) === census)
+        let known = PictureIndex(bench.paths, known: nil, limits: DecodeLimits()).contents
+        #expect(store.pictures(bench.paths).contents == known && !known.contains(nil))
+        #expect(census.wait(seconds: 0) && census.index?.contents == known)
+        #expect(store.pictures([]).contents.isEmpty)
+    }
+
     /// An intact block that other kernels made: the first picture gives it away.
     @Test func otherKernelsValuesAreNotUsed() throws {
         let bench = try Bench()

@@ -6,8 +6,13 @@ import TensorCore
 public struct ImportOptions: Sendable {
     /// Compute in `float32` whatever floating type the file uses. Export writes each tensor back in its own type.
     public var computesInFloat32: Bool
+    /// False for who wants to know what a file holds: large weights are then zeros that take no memory.
+    public var readsWeights: Bool
 
-    public init(computesInFloat32: Bool = true) { self.computesInFloat32 = computesInFloat32 }
+    public init(computesInFloat32: Bool = true, readsWeights: Bool = true) {
+        self.computesInFloat32 = computesInFloat32
+        self.readsWeights = readsWeights
+    }
 }
 
 extension ModelFile {
@@ -95,8 +100,7 @@ struct GraphBuilder {
 
     private mutating func addValues() throws {
         for tensor in file.model.graph.initializers {
-            let array = try tensor.array()
-            graph.constants[id(tensor.name)] = computing(array)
+            graph.constants[id(tensor.name)] = try elements(tensor)
         }
         if let sparse = file.model.graph.sparseInitializerNames.first {
             throw refusal("initializer '\(sparse)' is sparse, which is not supported")
@@ -106,6 +110,11 @@ struct GraphBuilder {
             graph.values[value].declared = declaredType(input)
             if graph.constants[value] == nil { graph.inputs.append(value) }
         }
+    }
+
+    private func elements(_ tensor: TensorProto) throws -> NDArray {
+        try options.readsWeights
+            ? computing(tensor.array()) : tensor.outline(as: options.computesInFloat32 ? .float32 : nil)
     }
 
     private func computing(_ array: NDArray) -> NDArray {
@@ -167,7 +176,7 @@ struct GraphBuilder {
 
     private mutating func array(_ tensor: TensorProto) throws -> NDArray {
         if let known = tensor.ordinal.flatMap({ attributeArrays[$0] }) { return known }
-        let array = computing(try tensor.array())
+        let array = try elements(tensor)
         if let ordinal = tensor.ordinal { attributeArrays[ordinal] = array }
         return array
     }

@@ -22,9 +22,11 @@ public final class ImportedModel {
     }
 
     /// Brings up a file that was read before. Throws `GraphError`.
-    public init(file: ModelFile, imageSize: (height: Int, width: Int)? = nil) throws {
+    public init(
+        file: ModelFile, imageSize: (height: Int, width: Int)? = nil, options: ImportOptions = ImportOptions()
+    ) throws {
         self.file = file
-        var graph = try file.graph()
+        var graph = try file.graph(options)
         // A batch that cannot be opened shows when the graph is run with another one, with the node that stops it.
         if let open = try? graph.withOpenBatch(imageSize: imageSize) { graph = open }
         module = try GraphModule(graph)

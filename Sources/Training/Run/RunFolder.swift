@@ -105,8 +105,7 @@ public struct RunFolder: Sendable {
 
     /// Writes `history.csv` and the events with `records` alone.
     public func write(_ records: [EpochRecord]) throws {
-        let header = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds"
-        try AtomicFile.write(([header] + records.map(row)).joined(separator: "\n") + "\n", to: history)
+        try AtomicFile.write(([EpochRecord.header] + records.map(\.row)).joined(separator: "\n") + "\n", to: history)
         try EventFile.replace(in: path, with: records)
     }
 
@@ -119,17 +118,10 @@ public struct RunFolder: Sendable {
         defer { try? handle.close() }
         do {
             try handle.seekToEnd()
-            try handle.write(contentsOf: Data((row(record) + "\n").utf8))
+            try handle.write(contentsOf: Data((record.row + "\n").utf8))
         } catch {
             throw OutputError(path: history, reason: error.reason)
         }
-    }
-
-    private func row(_ record: EpochRecord) -> String {
-        [
-            "\(record.epoch)", "\(record.train.loss)", "\(record.train.accuracy)", "\(record.val.loss)",
-            "\(record.val.accuracy)", "\(record.learningRate)", String(format: "%.3f", record.seconds),
-        ].joined(separator: ",")
     }
 
     // MARK: - Checkpoints
