@@ -42,11 +42,12 @@ struct TrainCommand: ParsableCommand {
         }
         if folder.dryRun {
             _ = try RunFolder.free(folder.output)
-            return try showPlan(showingProgress(!output.quiet) {
-                let run = try FineTuneRun(makeSettings())
-                _ = run.pictureNotes(waiting: true)
-                return run
-            })
+            return try showPlan(
+                showingProgress(!output.quiet) {
+                    let run = try FineTuneRun(makeSettings())
+                    _ = run.pictureNotes(waiting: true)
+                    return run
+                })
         }
         let session = try showingProgress(!output.quiet) {
             try folder.resume.map { try RunSession.resume($0) }

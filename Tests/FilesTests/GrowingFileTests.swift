@@ -8,7 +8,9 @@ import Testing
     @Test func whatStandsBehindTheOffsetGoes() throws {
         let folder = try TemporaryFolder()
         let path = folder.file("log")
-        func content() -> String? { FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } }
+        func content() -> String? {
+            FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+        }
         try GrowingFile.write(Array("one\n".utf8), to: path, at: 0)
         try GrowingFile.write(Array("two\nhal".utf8), to: path, at: 4)
         #expect(content() == "one\ntwo\nhal")

@@ -114,7 +114,9 @@ import Testing
         var sizes: [Int] = []
         let session = try RunSession.begin(settings, output: folder / "run")
         let run = folder / "run"
-        func bytes(_ name: String) throws -> Data { try #require(FileManager.default.contents(atPath: "\(run)/\(name)")) }
+        func bytes(_ name: String) throws -> Data {
+            try #require(FileManager.default.contents(atPath: "\(run)/\(name)"))
+        }
         let whole = try session.train(onEpoch: { _ in
             // The one of the epoch before.
             sizes.append((try? bytes("last.checkpoint").count) ?? 0)
@@ -144,7 +146,8 @@ import Testing
         let folder = try TemporaryFolder()
         func record(_ epoch: Int, _ loss: Double) -> EpochRecord {
             EpochRecord(
-                epoch: epoch, train: PhaseResult(loss: loss, accuracy: 0.1), val: PhaseResult(loss: 1e-17, accuracy: 1.0 / 3),
+                epoch: epoch, train: PhaseResult(loss: loss, accuracy: 0.1),
+                val: PhaseResult(loss: 1e-17, accuracy: 1.0 / 3),
                 learningRate: 0.001, seconds: 1.23456)
         }
         let path = folder / "epochs.jsonl"

@@ -174,7 +174,8 @@ import Vision
         let after = try bench.run(cached: true)
         #expect(after.counts == [10, 0] && after.values == before.values)
         let times = try [own, other].map {
-            try FileManager.default.attributesOfItem(atPath: bench.folder / "cache/features/\($0)")[.modificationDate] as? Date
+            try FileManager.default.attributesOfItem(atPath: bench.folder / "cache/features/\($0)")[.modificationDate]
+                as? Date
         }
         #expect(times[0] != old && times[1] == old)
     }

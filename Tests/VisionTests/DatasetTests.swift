@@ -85,7 +85,9 @@ struct DatasetTests {
     func validationListsItselfAlone() throws {
         let folder = try TemporaryFolder()
         for name in ["val/b/1.png", "val/c/2.png"] { try folder.write(name, noisePNG(seed: 1)) }
-        for name in ["a", "b", "c"] { try folder.write("train/\(name)/notes.txt", "no picture, which listing would refuse") }
+        for name in ["a", "b", "c"] {
+            try folder.write("train/\(name)/notes.txt", "no picture, which listing would refuse")
+        }
         let dataset = try DatasetSplit.validation(folder.path)
         #expect(dataset.classes == ["a", "b", "c"] && dataset.classCounts == [0, 1, 1])
         #expect(error { _ = try DatasetSplit.read(folder.path) } == .noPictures(folder.path + "/train"))
@@ -104,7 +106,8 @@ struct DatasetTests {
         let found = try FoundPictures(folder.path)
         for seed in [0, 7] as [UInt64] {
             let (a, b) = (
-                try found.split(valFraction: 0.3, seed: seed), try DatasetSplit.read(folder.path, valFraction: 0.3, seed: seed)
+                try found.split(valFraction: 0.3, seed: seed),
+                try DatasetSplit.read(folder.path, valFraction: 0.3, seed: seed)
             )
             #expect(a.train.samples == b.train.samples && a.val.samples == b.val.samples)
         }

@@ -9,7 +9,9 @@ public struct ImportOptions: Sendable {
     /// False for who wants to know what a file holds: large weights are then zeros that take no memory.
     public var readsWeights: Bool
 
-    public init(computesInFloat32: Bool = true, readsWeights: Bool = true) {
+    public init(computesInFloat32: Bool = true) { self.init(computesInFloat32: computesInFloat32, readsWeights: true) }
+
+    public init(computesInFloat32: Bool = true, readsWeights: Bool) {
         self.computesInFloat32 = computesInFloat32
         self.readsWeights = readsWeights
     }

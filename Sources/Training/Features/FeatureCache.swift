@@ -128,7 +128,8 @@ public struct FeatureCache: Sendable {
         func isHexadecimal(_ text: Substring.UTF8View, _ count: Int) -> Bool {
             text.count == count && text.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
         }
-        let parts = name.dropLast(suffix.count).utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        let parts = name.dropLast(suffix.count).utf8.split(
+            separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         return parts.count == 2 && isHexadecimal(parts[1], 64)
             && (isHexadecimal(parts[0], 40) || parts[0].elementsEqual("pictures".utf8))
     }

@@ -182,7 +182,9 @@ public final class Predictor {
     static func largest(_ count: Int, of values: [Double]) -> [Int] {
         func precedes(_ a: Int, _ b: Int) -> Bool { (values[b], a) < (values[a], b) }
         // Keeping few in order as they come is cheaper than to order all; many are not few.
-        guard 1..<32 ~= count, count < values.count else { return Array(values.indices.sorted(by: precedes).prefix(count)) }
+        guard 1..<32 ~= count, count < values.count else {
+            return Array(values.indices.sorted(by: precedes).prefix(count))
+        }
         var best: [Int] = []
         for index in values.indices {
             if best.count == count, let last = best.last, !precedes(index, last) { continue }

@@ -203,7 +203,9 @@ extension RunRecord {
         guard isSame(now.data.train, data.train), now.data.classes == data.classes else {
             throw ResumeError.picturesChanged(source: now.data.source, part: .train)
         }
-        guard isSame(now.data.val, data.val) else { throw ResumeError.picturesChanged(source: now.data.source, part: .val) }
+        guard isSame(now.data.val, data.val) else {
+            throw ResumeError.picturesChanged(source: now.data.source, part: .val)
+        }
     }
 }
 
