@@ -159,7 +159,7 @@ import Vision
         let key = try bench.key()
         let digests = (0..<4).map { number -> SHA256.Digest in
             var hash = SHA256()
-            hash.update([number])
+            hash.update([UInt8(number)])
             return hash.value
         }
         let column = NDArray.full([4, 16], 1, dtype: .float32)
