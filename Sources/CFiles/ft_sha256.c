@@ -83,11 +83,24 @@ __attribute__((target("sha,sse4.1"))) static void blocks_sha_ni(
 }
 
 #include <cpuid.h>
+#include <stdatomic.h>
 
-static int has_sha_ni(void) {
+static int ask_for_sha_ni(void) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSE4_1) || !(c & bit_SSSE3)) return 0;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 29));
+}
+
+// Asked once: CPUID leaves a virtual machine, which costs more than many blocks.
+static int has_sha_ni(void) {
+    enum { UNKNOWN, ABSENT, PRESENT };
+    static _Atomic int answer = UNKNOWN;
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (known == UNKNOWN) {
+        known = ask_for_sha_ni() ? PRESENT : ABSENT;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == PRESENT;
 }
 
 #endif

@@ -30,6 +30,13 @@ public struct FileStatus: Hashable, Sendable {
         self.init(status)
     }
 
+    /// Asks for the file that a descriptor of the caller's is open on. Throws `FileError`, whose path is `path`.
+    public init(descriptor: Int32, path: String) throws(FileError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(path, errno: errno) }
+        self.init(status)
+    }
+
     init(_ status: stat) {
         switch status.st_mode & S_IFMT {
         case S_IFDIR: kind = .folder

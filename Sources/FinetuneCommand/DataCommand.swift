@@ -35,7 +35,9 @@ struct DataCommand: ParsableCommand {
     }
 
     func run() throws {
-        let report = try DataReport(path: path, valFraction: split.valFraction, seed: split.seed)
+        let report = try showingProgress(!output.quiet) {
+            try DataReport(path: path, valFraction: split.valFraction, seed: split.seed)
+        }
         let file = sheet.noSheet ? nil : sheet.path ?? DataCommand.defaultSheet(path)
         if let file { try checkOutput(file, inputs: [path] + report.parts.flatMap { $0.dataset.samples.map(\.path) }) }
         if output.isShowingText { show(report) }

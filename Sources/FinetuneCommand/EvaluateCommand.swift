@@ -24,7 +24,9 @@ struct EvaluateCommand: ParsableCommand {
         try useThreads(threads)
         let predictor = try Predictor(
             LoadedModel(path: ModelOptions.resolve(model.model), overrides: model.overrides))
-        let dataset = try Predictor.dataset(data, valFraction: split.valFraction, seed: split.seed)
+        let dataset = try showingProgress(!output.quiet) {
+            try Predictor.dataset(data, valFraction: split.valFraction, seed: split.seed)
+        }
         if !output.quiet {
             for note in predictor.loaded.notes { Console.note(note) }
             Console.note("Pictures: \(predictor.loaded.preprocessing)")

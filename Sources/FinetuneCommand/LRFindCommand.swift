@@ -44,7 +44,7 @@ struct LRFindCommand: ParsableCommand {
         var options = LearningRateFinder.Options()
         (options.from, options.to, options.steps) = (range.from, range.to, range.steps)
         try options.check()
-        let run = try FineTuneRun(settings)
+        let run = try showingProgress(!output.quiet) { try FineTuneRun(settings) }
         try checkOutput(
             plot.path, inputs: [settings.model, run.data.train.source] + run.data.train.samples.map(\.path))
         // A place that cannot be written shows before the test.

@@ -35,7 +35,7 @@ struct PredictCommand: ParsableCommand {
     func run() throws {
         try useThreads(threads)
         let path = ModelOptions.resolve(model.model)
-        let (files, ignored) = try PictureFiles.find(pictures)
+        let (files, ignored) = try showingProgress(!output.quiet) { try PictureFiles.find(pictures) }
         if let file = table.output { try checkOutput(file, inputs: [path] + files) }
         let predictor = try Predictor(LoadedModel(path: path, overrides: model.overrides))
         if !output.quiet {
@@ -44,24 +44,74 @@ struct PredictCommand: ParsableCommand {
             if let rotated = predictor.loaded.preprocessing.rotationNote(files) { Console.note(rotated) }
             if let summary = ignored.summary { Console.note(summary) }
         }
+        let target = try table.output.map { try AtomicFile(path: $0) }
+        var report = output.json ? CompactPredictions() : nil
+        var count = 0
+        func write(_ lines: [String]) throws {
+            guard !lines.isEmpty else { return }
+            if let target { try target.write(lines.map { $0 + "\n" }.joined()) } else { Console.lines(lines) }
+        }
         var bar = ProgressLine(isEnabled: !output.quiet)
-        let (predictions, skipped) = try predictor.predict(files, top: top, skipBadPictures: skipBadPictures) {
-            bar.draw("predict", $0, of: $1)
-        }
+        if let header = table.format.header(top: min(top, predictor.loaded.classCount)) { try write([header]) }
+        let skipped = try predictor.predict(
+            files, top: top, skipBadPictures: skipBadPictures, onBatch: { bar.draw("predict", $0, of: $1) },
+            onPredictions: { predictions in
+                bar.clear()
+                try write(try predictions.map(table.format.line))
+                report?.append(predictions)
+                count += predictions.count
+            })
         bar.clear()
+        try target?.commit()
         for picture in skipped { Console.note("left out: \(picture)") }
-        let lines = try table.format.lines(predictions, top: min(top, predictor.loaded.classCount))
-        if let file = table.output {
-            try AtomicFile.write(lines.map { $0 + "\n" }.joined(), to: file)
-            if !output.quiet { Console.line("Written: \(file) (\(Wording.count(predictions.count, "picture")))") }
-        } else {
-            for line in lines { Console.data(line) }
+        if let file = table.output, !output.quiet {
+            Console.line("Written: \(file) (\(Wording.count(count, "picture")))")
         }
-        if output.json { try Console.json(Report(predictions: predictions)) }
+        try report?.print()
+    }
+}
+
+/// Predictions for the object that `--json` prints, in the least memory: it comes after all lines of text.
+private struct CompactPredictions {
+    private var files: [String] = []
+    private var names: [String] = []
+    private var numbers: [String: Int32] = [:]
+    /// Class and probability of each guess, the guesses of a picture together.
+    private var guesses: [(name: Int32, probability: Double)] = []
+    /// Where the guesses of each picture end.
+    private var ends: [Int] = []
+
+    mutating func append(_ predictions: [Predictor.Prediction]) {
+        for prediction in predictions {
+            files.append(prediction.file)
+            for guess in prediction.top { guesses.append((number(of: guess.name), guess.probability)) }
+            ends.append(guesses.count)
+        }
     }
 
-    private struct Report: Encodable {
-        var predictions: [Predictor.Prediction]
+    private mutating func number(of name: String) -> Int32 {
+        if let known = numbers[name] { return known }
+        let number = Int32(names.count)
+        names.append(name)
+        numbers[name] = number
+        return number
+    }
+
+    /// Prints `{"predictions":[...]}` as one line, a part at a time.
+    func print() throws {
+        var start = 0
+        var text = "{\"predictions\":["
+        for (index, end) in ends.enumerated() {
+            let prediction = Predictor.Prediction(
+                file: files[index],
+                top: guesses[start..<end].map { .init(name: names[Int($0.name)], probability: $0.probability) })
+            text += (index == 0 ? "" : ",") + (try Console.jsonText(prediction))
+            start = end
+            guard text.utf8.count > 1 << 16 else { continue }
+            Console.piece(text)
+            text = ""
+        }
+        Console.piece(text + "]}\n")
     }
 }
 

@@ -46,7 +46,7 @@ struct SweepCommand: ParsableCommand {
                     + place.path)
         }
         let start = ContinuousClock.now
-        let result = try train(sweep)
+        let result = try showingProgress(!output.quiet) { try train(sweep) }
         try place.write(result, of: sweep)
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         for line in table(result) { Console.line(line) }

@@ -42,14 +42,20 @@ struct TrainCommand: ParsableCommand {
         }
         if folder.dryRun {
             _ = try RunFolder.free(folder.output)
-            return try showPlan(FineTuneRun(makeSettings()))
+            return try showPlan(
+                showingProgress(!output.quiet) {
+                    let run = try FineTuneRun(makeSettings())
+                    _ = run.pictureNotes(waiting: true)
+                    return run
+                })
         }
-        let session =
+        let session = try showingProgress(!output.quiet) {
             try folder.resume.map { try RunSession.resume($0) }
-            ?? RunSession.begin(makeSettings(), output: folder.output)
+                ?? RunSession.begin(makeSettings(), output: folder.output)
+        }
         introduce(session)
         let start = ContinuousClock.now
-        let summary = try train(session)
+        let summary = try showingProgress(!output.quiet) { try train(session) }
         try conclude(session.run, summary, seconds: (ContinuousClock.now - start) / .seconds(1))
     }
 
@@ -68,20 +74,30 @@ struct TrainCommand: ParsableCommand {
         let total = run.settings.epochs
         var bar = ProgressLine(isEnabled: !output.quiet)
         let stop = StopSignal()
+        // Pictures may be read behind the back of training; what is found then comes when it is known.
+        var isWaitingForNotes = !output.quiet && run.pictureNotes() == nil
+        func showLateNotes(waiting: Bool) {
+            guard isWaitingForNotes, let notes = run.pictureNotes(waiting: waiting) else { return }
+            isWaitingForNotes = false
+            bar.clear()
+            for note in notes { Console.note(note) }
+        }
         do {
             let summary = try session.train(
                 every: folder.checkpointEvery, stop: { stop.received },
                 onBatch: { progress in
+                    showLateNotes(waiting: false)
                     bar.draw(
                         "epoch \(progress.epoch)/\(total) \(progress.phase.rawValue)",
                         (progress.epoch - 1) * progress.batchesOfEpoch + progress.batchOfEpoch,
                         of: total * progress.batchesOfEpoch,
-                        detail: sparkline(run.trainer.history.map(\.val.accuracy)))
+                        detail: sparkline(run.trainer.history.suffix(sparklineWidth).map(\.val.accuracy)))
                 },
                 onEpoch: { record in
                     bar.clear()
                     show(record, of: run)
                 })
+            showLateNotes(waiting: true)
             bar.clear()
             return summary
         } catch {

@@ -87,5 +87,24 @@ import Testing
                     == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
         }
         #expect(hex(million, piece: 4096) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+        // Around the end of a block: the padding needs one more, or does not. As `sha256sum` prints them.
+        let ends = [
+            (55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"),
+            (56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"),
+            (63, "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34"),
+            (64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"),
+        ]
+        for (count, expected) in ends { #expect(hex(Array(million[..<count]), piece: 7) == expected, "\(count)") }
+    }
+
+    @Test func aDigestIsAbsorbedAsItsBytes() {
+        var hash = SHA256()
+        hash.update([1, 2, 3])
+        let digest = hash.value
+        #expect(digest.bytes == hash.digest() && digest.bytes.count == 32)
+        var (a, b) = (hash, hash)
+        a.update(digest)
+        b.update(digest.bytes)
+        #expect(a.value == b.value && a.value != digest)
     }
 }

@@ -106,6 +106,86 @@ import Testing
         #expect(FileManager.default.contents(atPath: try resumed.train().output) == best)
     }
 
+    /// What a checkpoint takes does not grow with the epochs behind it, and each finds them where they are.
+    @Test func epochsAreAppended() throws {
+        let folder = try TemporaryFolder()
+        var settings = CheckpointTests.settings[0]
+        settings.epochs = 6
+        var sizes: [Int] = []
+        let session = try RunSession.begin(settings, output: folder / "run")
+        let run = folder / "run"
+        func bytes(_ name: String) throws -> Data {
+            try #require(FileManager.default.contents(atPath: "\(run)/\(name)"))
+        }
+        let whole = try session.train(onEpoch: { _ in
+            // The one of the epoch before.
+            sizes.append((try? bytes("last.checkpoint").count) ?? 0)
+        })
+        let history = session.run.trainer.history
+        #expect(try bytes("epochs.jsonl").count(where: { $0 == 10 }) == 6)
+        #expect(Set(sizes.dropFirst(2).map { $0 / 512 }).count == 1, "\(sizes)")
+        let best = FileManager.default.contents(atPath: whole.output)
+
+        // Without the log, the history has the same numbers; with neither, the checkpoint is of no use.
+        for (number, damage) in ["", "epochs.jsonl", "history.csv", "both"].enumerated() {
+            let copy = folder / "copy-\(number)"
+            try FileManager.default.copyItem(atPath: run, toPath: copy)
+            for name in ["epochs.jsonl", "history.csv"] where damage == name || damage == "both" {
+                try Data("gone".utf8).write(to: URL(fileURLWithPath: "\(copy)/\(name)"))
+            }
+            let resumed = try RunSession.resume(copy)
+            #expect(resumed.problems.isEmpty == (damage != "both"))
+            #expect(resumed.run.trainer.history.count == (damage == "both" ? 0 : 6))
+            #expect(FileManager.default.contents(atPath: try resumed.train().output) == best)
+            #expect(resumed.run.trainer.history.map(\.numbers) == history.map(\.numbers))
+        }
+    }
+
+    /// Lines that a killed process wrote without the checkpoint that counts on them go when the next come.
+    @Test func linesThatNoCheckpointCountsOnGo() throws {
+        let folder = try TemporaryFolder()
+        func record(_ epoch: Int, _ loss: Double) -> EpochRecord {
+            EpochRecord(
+                epoch: epoch, train: PhaseResult(loss: loss, accuracy: 0.1),
+                val: PhaseResult(loss: 1e-17, accuracy: 1.0 / 3),
+                learningRate: 0.001, seconds: 1.23456)
+        }
+        let path = folder / "epochs.jsonl"
+        func lineCount() -> Int { FileManager.default.contents(atPath: path)?.count { $0 == 10 } ?? 0 }
+        var log = try EpochLog(folder: folder / "", [])
+        let first = try log.extend(to: [record(1, 0.5), record(2, 0.25)])
+        _ = try log.extend(to: [record(1, 0.5), record(2, 0.25), record(3, 0.125)])
+        #expect(lineCount() == 3)
+        #expect(EpochLog.records(first, in: folder / "") == [record(1, 0.5), record(2, 0.25)])
+        var again = try EpochLog(folder: folder / "", [record(1, 0.5), record(2, 0.25)])
+        let second = try again.extend(to: [record(1, 0.5), record(2, 0.25), record(3, 0.1), record(4, 9)])
+        #expect(lineCount() == 4)
+        #expect(EpochLog.records(second, in: folder / "")?.map(\.train.loss) == [0.5, 0.25, 0.1, 9])
+        #expect(EpochLog.records(second.replacing("4 ", with: "3 "), in: folder / "") == nil)
+        #expect(EpochRecord(row: record(7, 1 / 3).row)?.numbers == record(7, 1 / 3).numbers)
+        #expect(EpochRecord(row: "1,2,3") == nil && EpochRecord(row: "x,1,1,1,1,1,1") == nil)
+    }
+
+    /// Pictures are read behind the back of training, and the run's own words say what they contain in the end.
+    @Test func runsNameTheirPictures() throws {
+        let folder = try TemporaryFolder()
+        var settings = CheckpointTests.settings[0]
+        settings.epochs = 1
+        let session = try RunSession.begin(settings, output: folder / "run")
+        _ = try session.train()
+        let named = try session.folder.record()
+        #expect(named.data == (try RunRecord(FineTuneRun(settings)).data) && named.namesContents)
+        // As a process leaves it that was killed before it knew.
+        var early = named
+        (early.data.train.sha256, early.data.val.sha256, early.outcome) = (nil, nil, nil)
+        let copy = folder / "early"
+        try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+        try early.json().write(toFile: copy + "/run.json", atomically: true, encoding: .utf8)
+        #expect(!(try early.json().contains("\"sha256\" : null")))
+        let resumed = try RunSession.resume(copy)
+        #expect(resumed.record.data == named.data)
+    }
+
     @Test func changedModelsAndPicturesAreRefused() throws {
         let folder = try TemporaryFolder()
         let manager = FileManager.default

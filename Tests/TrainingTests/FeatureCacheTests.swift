@@ -151,6 +151,47 @@ import Vision
         #expect(try bench.run(cached: true).counts == [10, 0])
     }
 
+    /// Of a large cache, what holds no picture of the run is neither checked nor touched.
+    @Test func filesOfOtherPicturesStayClosed() throws {
+        let bench = try Bench()
+        let before = try bench.run(cached: true)
+        let own = try #require(bench.files.first)
+        let key = try bench.key()
+        let digests = (0..<4).map { number -> SHA256.Digest in
+            var hash = SHA256()
+            hash.update([UInt8(number)])
+            return hash.value
+        }
+        let column = NDArray.full([4, 16], 1, dtype: .float32)
+        _ = try bench.cache.save(FeatureBlock(pictures: digests, columns: [column]), key: key)
+        let other = try #require(bench.files.first { $0 != own })
+        try bench.folder.damage("cache/features/\(other)", at: -3)
+        let old = Date(timeIntervalSince1970: 1e9)
+        for name in [own, other] {
+            try FileManager.default.setAttributes(
+                [.modificationDate: old], ofItemAtPath: bench.folder / "cache/features/\(name)")
+        }
+        let after = try bench.run(cached: true)
+        #expect(after.counts == [10, 0] && after.values == before.values)
+        let times = try [own, other].map {
+            try FileManager.default.attributesOfItem(atPath: bench.folder / "cache/features/\($0)")[.modificationDate]
+                as? Date
+        }
+        #expect(times[0] != old && times[1] == old)
+    }
+
+    /// What pictures contain is known without waiting for it, and to those who wait.
+    @Test func aCensusGoesOnBehind() throws {
+        let bench = try Bench()
+        let store = FeatureStore(cache: bench.cache)
+        let census = store.census(bench.paths)
+        #expect(store.census(bench.paths) === census)
+        let known = PictureIndex(bench.paths, known: nil, limits: DecodeLimits()).contents
+        #expect(store.pictures(bench.paths).contents == known && !known.contains(nil))
+        #expect(census.wait(seconds: 0) && census.index?.contents == known)
+        #expect(store.pictures([]).contents.isEmpty)
+    }
+
     /// An intact block that other kernels made: the first picture gives it away.
     @Test func otherKernelsValuesAreNotUsed() throws {
         let bench = try Bench()
@@ -158,7 +199,7 @@ import Vision
         let name = try #require(bench.files.first)
         let path = bench.folder / "cache/features/\(name)"
         let key = try bench.key()
-        let block = try #require(FeatureBlock.read(path, key: key))
+        let block = try #require(FeatureBlock.File(path, key: key)?.block())
         let off = block.columns.map { column in
             NDArray(column.elements(as: Float.self).map { $0 * 1.0001 }, shape: column.shape)
         }
@@ -173,7 +214,7 @@ import Vision
         let before = try bench.run(cached: true)
         let key = try bench.key()
         let name = try #require(bench.files.first)
-        let block = try #require(FeatureBlock.read(bench.folder / "cache/features/\(name)", key: key))
+        let block = try #require(FeatureBlock.File(bench.folder / "cache/features/\(name)", key: key)?.block())
         bench.cache = FeatureCache(folder: bench.folder / "other")
         for (rows, factor) in [(0..<4, Float(1)), (4..<10, 1.0001)] {
             let part = block.columns.map { column in

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TensorCore
 import TestSupport
@@ -62,6 +63,70 @@ struct DatasetTests {
         #expect(dataset.classCounts == [1, 3])
         #expect(dataset.samples.last?.path == folder.path + "/data/b/far/far.png")
         #expect(dataset.ignored.isEmpty)
+    }
+
+    @Test("folders far below each other are walked, beyond those that are held open")
+    func deepFolders() throws {
+        let folder = try TemporaryFolder()
+        let deep = Array(repeating: "d", count: 150).joined(separator: "/")
+        for label in ["a", "b"] {
+            try folder.write("\(label)/\(deep)/9.png", noisePNG(seed: 1))
+            try folder.write("\(label)/d/d/1.png", noisePNG(seed: 2))
+            try folder.write("\(label)/\(deep)/notes.txt", "hello")
+        }
+        let dataset = try PictureDataset.imageFolder(folder.path)
+        #expect(
+            dataset.samples.map(\.path)
+                == ["a", "b"].flatMap { ["\($0)/d/d/1.png", "\($0)/\(deep)/9.png"] }.map { "\(folder.path)/\($0)" })
+        #expect(dataset.ignored.map(\.kind) == ["text", "text"])
+    }
+
+    @Test("what is evaluated is listed, not what was trained on")
+    func validationListsItselfAlone() throws {
+        let folder = try TemporaryFolder()
+        for name in ["val/b/1.png", "val/c/2.png"] { try folder.write(name, noisePNG(seed: 1)) }
+        for name in ["a", "b", "c"] {
+            try folder.write("train/\(name)/notes.txt", "no picture, which listing would refuse")
+        }
+        let dataset = try DatasetSplit.validation(folder.path)
+        #expect(dataset.classes == ["a", "b", "c"] && dataset.classCounts == [0, 1, 1])
+        #expect(error { _ = try DatasetSplit.read(folder.path) } == .noPictures(folder.path + "/train"))
+        try folder.write("val/d/3.png", noisePNG(seed: 1))
+        #expect(
+            error { _ = try DatasetSplit.validation(folder.path) }
+                == .unknownClasses(folder.path + "/val", names: ["d"], expected: ["a", "b", "c"]))
+    }
+
+    @Test("pictures found once are divided as often as asked for")
+    func foundOnce() throws {
+        let folder = try TemporaryFolder()
+        for name in ["a", "b"] {
+            for number in 0..<10 { try folder.write("\(name)/\(number).png", noisePNG(seed: UInt64(number))) }
+        }
+        let found = try FoundPictures(folder.path)
+        for seed in [0, 7] as [UInt64] {
+            let (a, b) = (
+                try found.split(valFraction: 0.3, seed: seed),
+                try DatasetSplit.read(folder.path, valFraction: 0.3, seed: seed)
+            )
+            #expect(a.train.samples == b.train.samples && a.val.samples == b.val.samples)
+        }
+        #expect(error { _ = try found.split() } == .missingValidation(folder.path))
+    }
+
+    @Test("contents that are known already tell the same copies as reading the files")
+    func copiesOfKnownContents() throws {
+        let folder = try TemporaryFolder()
+        for (name, seed) in [("a/1.png", 1), ("a/2.png", 2), ("b/3.png", 1), ("b/4.png", 4), ("b/5.png", 4)] {
+            try folder.write(name, noisePNG(seed: UInt64(seed)))
+        }
+        try folder.write("a/empty.png", [])
+        try folder.write("b/empty.png", [])
+        let dataset = try PictureDataset.imageFolder(folder.path)
+        let contents = dataset.samples.map { try? FileBytes(path: $0.path).digest() }
+        let read = DataReport.Duplicate.all(in: [dataset])
+        #expect(read.map(\.kind) == [.acrossClasses, .withinClass])
+        #expect(DataReport.Duplicate.all(in: [dataset], contents: [contents]) == read)
     }
 
     @Test("folders that make no dataset are refused with what is missing")

@@ -1,5 +1,6 @@
 import FineTune
 import Foundation
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -23,6 +24,17 @@ enum Console {
         write((isatty(STDOUT_FILENO) == 1 ? text.shown : text) + "\n", to: STDOUT_FILENO)
     }
 
+    /// Several lines that programs read in one go, as `data`.
+    static func lines(_ texts: [String]) {
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        piece(texts.map { (isTerminal ? $0.shown : $0) + "\n" }.joined())
+    }
+
+    /// Part of a line of results, or some lines, as they are.
+    static func piece(_ text: String) {
+        write(text, to: STDOUT_FILENO)
+    }
+
     /// A line about the work: what was found, assumed, left out.
     static func note(_ text: some StringProtocol) { write(text.shown + "\n", to: STDERR_FILENO) }
 
@@ -32,13 +44,15 @@ enum Console {
     }
 
     /// `value` as one line of JSON, the last of standard output. Numbers that are not finite are texts: `"nan"`.
-    static func json(_ value: some Encodable) throws {
+    static func json(_ value: some Encodable) throws { write(try jsonText(value) + "\n", to: STDOUT_FILENO) }
+
+    /// The text that `json` prints.
+    static func jsonText(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.nonConformingFloatEncodingStrategy = .asText
-        let object = String(decoding: try encoder.encode(value), as: UTF8.self)
-        write(object.jsonShown + "\n", to: STDOUT_FILENO)
+        return String(decoding: try encoder.encode(value), as: UTF8.self).jsonShown
     }
 
     /// Colours, by their codes.
@@ -105,11 +119,14 @@ struct ProgressLine {
     init(isEnabled: Bool = true) { self.isEnabled = isEnabled && Console.takesCodes(STDERR_FILENO) }
 
     /// `label [#####.....] 40/100  35/s  12 s left  detail`.
-    mutating func draw(_ label: String, _ done: Int, of total: Int, detail: String = "") {
+    mutating func draw(
+        _ label: String, _ done: Int, of total: Int, detail: @autoclosure () -> String = ""
+    ) {
         guard isEnabled, total > 0 else { return }
         let now = ContinuousClock.now
         if let lastDrawn, now - lastDrawn < .milliseconds(50), done < total { return }
         lastDrawn = now
+        let detail = detail()
         let start = self.start ?? (done, now)
         self.start = start
         let rate = Double(done - start.done) / max((now - start.time) / .seconds(1), 1e-6)
@@ -125,15 +142,58 @@ struct ProgressLine {
         Console.write("\r\u{1B}[K" + String((label + bar + tail).prefix(Console.width - 1)), to: STDERR_FILENO)
     }
 
+    /// `label 1234` for work of which nobody knows the end.
+    mutating func count(_ label: String, _ done: Int) {
+        guard isEnabled else { return }
+        let now = ContinuousClock.now
+        if let lastDrawn, now - lastDrawn < .milliseconds(50) { return }
+        lastDrawn = now
+        Console.write("\r\u{1B}[K" + String("\(label) \(done)".prefix(Console.width - 1)), to: STDERR_FILENO)
+    }
+
     /// Takes the line away.
     func clear() {
         if isEnabled && lastDrawn != nil { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
     }
 }
 
+/// Runs `body`, and shows the work in it that takes longer than half a second as it goes on.
+func showingProgress<R>(_ isEnabled: Bool, _ body: () throws -> R) rethrows -> R {
+    let progress = WorkLine(isEnabled: isEnabled)
+    defer { progress.clear() }
+    return try WorkProgress.observed(by: { progress.draw($0, $1, $2) }, body)
+}
+
+/// A `ProgressLine` for one work after the other, told of by many threads.
+private final class WorkLine: Sendable {
+    private struct State {
+        var line: ProgressLine
+        var work = ""
+        var begun = ContinuousClock.now
+    }
+    private let isEnabled: Bool
+    private let state: Mutex<State?> = Mutex(nil)
+
+    init(isEnabled: Bool) { self.isEnabled = isEnabled }
+
+    func draw(_ work: String, _ done: Int, _ total: Int) {
+        guard isEnabled else { return }
+        state.withLock { state in
+            if state?.work != work { state = State(line: ProgressLine(), work: work) }
+            guard let begun = state?.begun, ContinuousClock.now - begun > .milliseconds(500) else { return }
+            if total > 0 { state?.line.draw(work, done, of: total) } else { state?.line.count(work, done) }
+        }
+    }
+
+    func clear() { state.withLock { $0?.line.clear() } }
+}
+
+/// Values that a `sparkline` shows.
+let sparklineWidth = 10
+
 /// The last few of `values` as a curve of one line: `▁▃▆█`. Nothing where the terminal cannot show it.
-func sparkline(_ values: [Double], width: Int = 10) -> String {
-    let shown = values.suffix(width)
+func sparkline(_ values: [Double]) -> String {
+    let shown = values.suffix(sparklineWidth)
     guard Console.isUnicode, shown.count > 1, let low = shown.min(), let high = shown.max() else { return "" }
     let blocks = Array("▁▂▃▄▅▆▇█")
     return String(

@@ -6,8 +6,15 @@ import TensorCore
 public struct ImportOptions: Sendable {
     /// Compute in `float32` whatever floating type the file uses. Export writes each tensor back in its own type.
     public var computesInFloat32: Bool
+    /// False for who wants to know what a file holds: large weights are then zeros that take no memory.
+    public var readsWeights: Bool
 
-    public init(computesInFloat32: Bool = true) { self.computesInFloat32 = computesInFloat32 }
+    public init(computesInFloat32: Bool = true) { self.init(computesInFloat32: computesInFloat32, readsWeights: true) }
+
+    public init(computesInFloat32: Bool = true, readsWeights: Bool) {
+        self.computesInFloat32 = computesInFloat32
+        self.readsWeights = readsWeights
+    }
 }
 
 extension ModelFile {
@@ -131,8 +138,7 @@ struct GraphBuilder {
         _ more: [TensorProto], where isWanted: (String) -> Bool = { _ in true }
     ) throws {
         for tensor in file.model.graph.initializers + more where isWanted(tensor.name) {
-            let array = try tensor.array()
-            graph.constants[id(tensor.name)] = computing(array)
+            graph.constants[id(tensor.name)] = try elements(tensor)
         }
         if let sparse = file.model.graph.sparseInitializerNames.first {
             throw refusal("initializer '\(sparse)' is sparse, which is not supported")
@@ -142,6 +148,11 @@ struct GraphBuilder {
             graph.values[value].declared = declaredType(input)
             if graph.constants[value] == nil { graph.inputs.append(value) }
         }
+    }
+
+    private func elements(_ tensor: TensorProto) throws -> NDArray {
+        try options.readsWeights
+            ? computing(tensor.array()) : tensor.outline(as: options.computesInFloat32 ? .float32 : nil)
     }
 
     private func computing(_ array: NDArray) -> NDArray {
@@ -203,7 +214,7 @@ struct GraphBuilder {
 
     private mutating func array(_ tensor: TensorProto) throws -> NDArray {
         if let known = tensor.ordinal.flatMap({ attributeArrays[$0] }) { return known }
-        let array = computing(try tensor.array())
+        let array = try elements(tensor)
         if let ordinal = tensor.ordinal { attributeArrays[ordinal] = array }
         return array
     }

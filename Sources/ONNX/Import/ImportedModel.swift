@@ -30,9 +30,12 @@ public final class ImportedModel {
     }
 
     /// Brings up a file that was read before. Throws `GraphError`.
-    public init(file: ModelFile, imageSize: (height: Int, width: Int)? = nil, output: String? = nil) throws {
+    public init(
+        file: ModelFile, imageSize: (height: Int, width: Int)? = nil, output: String? = nil,
+        options: ImportOptions = ImportOptions()
+    ) throws {
         self.file = file
-        var (graph, changed) = try file.graph().inInferenceForm()
+        var (graph, changed) = try file.graph(options).inInferenceForm()
         nodesInTrainingMode = changed.map { graph.nodes[$0].label }
         trainingNodes = Set(changed.compactMap { graph.nodes[$0].position })
         guard trainingNodes.count == changed.count else {

@@ -22,6 +22,9 @@ struct TensorPayload: Sendable {
             }
         }
 
+        /// Whether packed elements all take the same number of bytes.
+        var hasFixedSize: Bool { self == .raw || self == .float || self == .double }
+
         /// How one element is laid out when the field is not packed.
         var wireType: WireType {
             switch self {

@@ -24,6 +24,36 @@ extension TensorProto {
         }
     }
 
+    /// An array of the tensor's shape and type, checked as `array` checks it, whose elements are zeros where reading them would
+    /// take memory: for those who want to know what a file holds.
+    ///
+    /// - Parameter wanted: the type of floating-point elements, if not their own.
+    func outline(as wanted: DType?) throws -> NDArray {
+        guard let dtype = dataType.dtype, dtype.isFloatingPoint else { return try array() }
+        func whole() throws -> NDArray {
+            let array = try array()
+            return wanted.map { $0 == dtype ? array : array.converted(to: $0) } ?? array
+        }
+        let shape = try shape()
+        let byteCount = elementCount(shape) * dtype.size
+        switch content {
+        case .external(let source) where byteCount >= TensorProto.outlinedBytes:
+            _ = try externalRange(byteCount: byteCount, source: source)
+        case .file(_, let payload) where byteCount >= TensorProto.outlinedBytes:
+            guard let piece = payload.pieces.first, payload.pieces.count == 1, piece.isPacked,
+                piece.form == .raw || piece.form == dataType.typedForm && piece.form.hasFixedSize
+            else { return try whole() }
+            try checkByteCount(piece.range.count, shape: shape, dtype: dtype, form: piece.form)
+        default: return try whole()
+        }
+        do throws(FileError) { return try NDArray(blank: shape, dtype: wanted ?? dtype) } catch {
+            throw self.error(.overBudget, "no memory for \(byteCount) bytes")
+        }
+    }
+
+    /// Smaller tensors are read all the same: shapes may follow from what they hold.
+    private static let outlinedBytes = 1 << 14
+
     /// The dims as a shape. Throws when one is negative or their product overflows.
     public func shape() throws -> [Int] {
         let shape = dims.map { Int($0) }
@@ -65,8 +95,7 @@ extension TensorProto {
         guard form == .raw || form == dataType.typedForm else {
             throw error(.invalidTensor, "elements of type \(dataType) in \(form.fieldName)")
         }
-        let isFixedSize = form == .raw || form == .float || form == .double
-        if isFixedSize, filled.count <= 1, filled.first?.isPacked ?? true {
+        if form.hasFixedSize, filled.count <= 1, filled.first?.isPacked ?? true {
             let range = filled.first?.range ?? 0..<0
             try checkByteCount(range.count, shape: shape, dtype: dtype, form: form)
             return file.array(in: range, shape: shape, dtype: dtype)

@@ -33,18 +33,26 @@ public struct FeatureCache: Sendable {
 
     // MARK: - Blocks
 
-    /// The intact blocks under `key`, mapped; they count as used now.
-    func blocks(_ key: SHA256.Digest) -> [FeatureBlock] {
+    /// Names of the blocks under `key`, sorted.
+    func blockNames(_ key: SHA256.Digest) -> [String] {
         let prefix = FeatureBlock.prefix(key: key)
-        return names().filter { $0.hasPrefix(prefix) }.sorted().compactMap { name in
-            guard let block = FeatureBlock.read(path(name), key: key) else {
-                remove(name)
-                return nil
-            }
-            touch(name)
-            return block
-        }
+        return names().filter { $0.hasPrefix(prefix) }.sorted()
     }
+
+    /// The block `name` under `key`, mapped, if it holds one of the `wanted` pictures; it then counts as used now. One that
+    /// is damaged, as far as its header tells, is removed.
+    func block(_ name: String, key: SHA256.Digest, wanted: Set<SHA256.Digest>) -> FeatureBlock? {
+        guard let file = FeatureBlock.File(path(name), key: key) else {
+            remove(name)
+            return nil
+        }
+        guard let block = file.block(holding: wanted) else { return nil }
+        touch(name)
+        return block
+    }
+
+    /// Removes the block `name`, which is damaged.
+    func removeBlock(_ name: String) { remove(name) }
 
     /// Writes a block and maps it, so that its memory can be given back; nil when the limit leaves no room for it.
     /// Throws when it cannot be written.
@@ -55,7 +63,7 @@ public struct FeatureCache: Sendable {
         guard makeRoom(for: block.byteCount + 64 * block.pictures.count + header) else { return nil }
         let name = block.fileName(key: key)
         try block.write(to: path(name), key: key)
-        return FeatureBlock.read(path(name), key: key)
+        return FeatureBlock.File(path(name), key: key)?.block()
     }
 
     /// Removes every block under `key`.
@@ -66,20 +74,24 @@ public struct FeatureCache: Sendable {
 
     // MARK: - Pictures
 
-    /// What the pictures at `paths` contain, and why that could not be noted for the next run.
-    func pictures(_ paths: [String], limits: DecodeLimits) -> (index: PictureIndex, failure: (any Error)?) {
+    /// What an earlier run knew of the pictures at `paths`, by the state of their files.
+    func knownPictures(_ paths: [String]) -> [PictureIndex.Stamp: SHA256.Digest] {
+        PictureIndex.read(path(PictureIndex.fileName(paths))) ?? [:]
+    }
+
+    /// Keeps what `index` says of the pictures at `paths`; returns why that is not possible.
+    func note(_ index: PictureIndex, of paths: [String]) -> (any Error)? {
         let name = PictureIndex.fileName(paths)
-        let index = PictureIndex(paths, known: path(name), limits: limits)
         guard index.hasNews else {
             touch(name)
-            return (index, nil)
+            return nil
         }
         do {
             try Folder.make(folder)
             if makeRoom(for: 96 * paths.count + 1024) { try index.write(to: path(name)) }
-            return (index, nil)
+            return nil
         } catch {
-            return (index, error)
+            return error
         }
     }
 
@@ -106,8 +118,20 @@ public struct FeatureCache: Sendable {
 
     /// The cache's own files.
     private func names() -> [String] {
-        let all = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return all.filter { $0.wholeMatch(of: /([0-9a-f]{40}|pictures)-[0-9a-f]{64}\.safetensors/) != nil }
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(FeatureCache.isOwn)
+    }
+
+    /// Whether `name` is 40 digits or `pictures`, a dash, 64 digits and `.safetensors`.
+    private static func isOwn(_ name: String) -> Bool {
+        let suffix = ".safetensors"
+        guard name.hasSuffix(suffix) else { return false }
+        func isHexadecimal(_ text: Substring.UTF8View, _ count: Int) -> Bool {
+            text.count == count && text.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        }
+        let parts = name.dropLast(suffix.count).utf8.split(
+            separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return parts.count == 2 && isHexadecimal(parts[1], 64)
+            && (isHexadecimal(parts[0], 40) || parts[0].elementsEqual("pictures".utf8))
     }
 
     private func remove(_ name: String) { unlink(path(name)) }

@@ -30,7 +30,7 @@ extension FeatureStream {
         let shelf = store.shelf(key())
         let pictures = store.pictures(loader.dataset.samples.map(\.path), limits: loader.configuration.limits)
         var rows = FeatureRows(
-            dataset: loader.dataset, places: pictures.contents.map { $0.flatMap(shelf.place) })
+            dataset: loader.dataset, places: store.places(of: pictures.contents, on: shelf))
         if try !isTrusted(shelf, rows) {
             store.discard(shelf)
             rows.places = rows.places.map { _ in nil }
@@ -102,6 +102,7 @@ extension FeatureStream {
             }
             builder?.append(features, of: batch.indices.map { missing[$0] })
             done += batch.count
+            WorkProgress.observer?("frozen layers", done, missing.count)
             if builder?.isFull == true, let full = builder {
                 keep(full, &rows, pictures, shelf)
                 builder = nil

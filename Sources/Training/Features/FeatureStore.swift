@@ -16,7 +16,7 @@ public final class FeatureStore {
     public internal(set) var pictureCounts = (found: 0, computed: 0)
     private let cache: FeatureCache?
     private var shelves: [SHA256.Digest: FeatureShelf] = [:]
-    private var indices: [[String]: PictureIndex] = [:]
+    private var censuses: [[String]: PictureCensus] = [:]
 
     /// - `cache`: where values outlive the process; nil for memory alone.
     /// - `memoryLimit`: bytes that values without a file may take.
@@ -27,28 +27,40 @@ public final class FeatureStore {
 
     private var usableCache: FeatureCache? { problem == nil ? cache : nil }
 
+    deinit { for census in censuses.values { census.cancel() } }
+
+    /// Begins to find out what the pictures at `paths` contain, once for all who ask.
+    func census(_ paths: [String], limits: DecodeLimits = DecodeLimits()) -> PictureCensus {
+        if let known = censuses[paths] { return known }
+        let census = PictureCensus(paths, cache: usableCache, limits: limits)
+        censuses[paths] = census
+        return census
+    }
+
     /// What the pictures at `paths` contain.
-    func pictures(_ paths: [String], limits: DecodeLimits) -> PictureIndex {
-        if let known = indices[paths], paths.indices.allSatisfy(known.isUnchanged) { return known }
-        let index: PictureIndex
-        if let cache = usableCache {
-            let (read, failure) = cache.pictures(paths, limits: limits)
-            if let failure { giveUp(failure) }
-            index = read
-        } else {
-            index = PictureIndex(paths, known: nil, limits: limits)
-        }
-        indices[paths] = index
+    func pictures(_ paths: [String], limits: DecodeLimits = DecodeLimits()) -> PictureIndex {
+        let (index, failure) = census(paths, limits: limits).wait()
+        if let failure, problem == nil { giveUp(failure) }
         return index
     }
+
+    /// SHA-256 of each picture of `dataset`; nil in it for one that cannot be read.
+    func contents(of dataset: PictureDataset) -> [SHA256.Digest?] { pictures(dataset.samples.map(\.path)).contents }
 
     /// Everything known under `key`; nil stands for values that only one stream can use.
     func shelf(_ key: SHA256.Digest?) -> FeatureShelf {
         guard let key else { return FeatureShelf(key: nil) }
         if let shelf = shelves[key] { return shelf }
-        let shelf = FeatureShelf(key: key, found: usableCache?.blocks(key) ?? [])
+        let shelf = FeatureShelf(key: key, files: usableCache?.blockNames(key) ?? [])
         shelves[key] = shelf
         return shelf
+    }
+
+    /// Where the values of `pictures` are that are known. Of files, those are opened that hold one of them, and the rows of
+    /// these are checked.
+    func places(of pictures: [SHA256.Digest?], on shelf: FeatureShelf) -> [FeaturePlace?] {
+        if let cache = usableCache { shelf.open(for: pictures, in: cache) }
+        return pictures.map { $0.flatMap(shelf.place) }
     }
 
     /// Forgets `shelf` and its files: what it holds was not made by these kernels.
@@ -89,28 +101,47 @@ public final class FeatureStore {
 final class FeatureShelf {
     let key: SHA256.Digest?
     /// Numbers of files from the disk whose values have not been compared with computed ones.
-    var unchecked: Set<Int>
+    var unchecked: Set<Int> = []
     /// Bytes of blocks that are not mapped files.
     private(set) var memoryBytes = 0
     private var places: [SHA256.Digest: FeaturePlace] = [:]
+    /// What earlier processes left on the disk, by number.
+    private var files: [String]
 
-    init(key: SHA256.Digest?, found: [FeatureBlock] = []) {
+    init(key: SHA256.Digest?, files: [String] = []) {
         self.key = key
-        unchecked = Set(found.indices)
-        for (number, block) in found.enumerated() { add(block, isMapped: true, file: number) }
+        self.files = files
     }
 
     func place(_ picture: SHA256.Digest) -> FeaturePlace? { places[picture] }
 
-    func add(_ block: FeatureBlock, isMapped: Bool, file: Int? = nil) {
-        for (row, picture) in block.pictures.enumerated() {
-            places[picture] = FeaturePlace(block: block, row: row, file: file)
+    /// Takes the rows of `pictures` from files that hold some of them. A file of which one of these rows is damaged is removed.
+    func open(for pictures: [SHA256.Digest?], in cache: FeatureCache) {
+        guard let key else { return }
+        let wanted = Set(pictures.lazy.compactMap(\.self).filter { self.places[$0] == nil })
+        guard !wanted.isEmpty else { return }
+        for (number, name) in files.enumerated() where !name.isEmpty {
+            guard let block = cache.block(name, key: key, wanted: wanted) else { continue }
+            let rows = block.pictures.indices.filter { wanted.contains(block.pictures[$0]) }
+            guard block.areIntact(rows) else {
+                cache.removeBlock(name)
+                files[number] = ""
+                continue
+            }
+            for row in rows { places[block.pictures[row]] = FeaturePlace(block: block, row: row, file: number) }
+            unchecked.insert(number)
         }
+    }
+
+    /// Adds values that were computed here.
+    func add(_ block: FeatureBlock, isMapped: Bool) {
+        for (row, picture) in block.pictures.enumerated() { places[picture] = FeaturePlace(block: block, row: row) }
         if !isMapped { memoryBytes += block.byteCount }
     }
 
     func removeAll() {
         places = [:]
+        files = []
         memoryBytes = 0
         unchecked = []
     }

@@ -4,10 +4,10 @@ import Reports
 extension FineTuneRun {
     /// What a reader needs to judge and repeat the run, beside the command.
     func facts() -> [(name: String, value: String)] {
-        let counts = data.classes.enumerated().map { label, name in
+        let counts = data.classes.prefix(12).enumerated().map { label, name in
             "\(name): \(data.train.classCounts[label]) and \(data.val.classCounts[label])"
         }
-        let shown = counts.prefix(12).joined(separator: ", ") + (counts.count > 12 ? ", ..." : "")
+        let shown = counts.joined(separator: ", ") + (data.classes.count > 12 ? ", ..." : "")
         var facts = [
             ("data", "\(data.train.count) train and \(data.val.count) val pictures (\(shown))"),
             ("augmentation", augmentation.rawValue),

@@ -72,6 +72,7 @@ public struct RunReport: Sendable {
         isFinished = run.trainer.isFinished
         outcomes = try run.outcomes(with: best)
         layers = run.layerStates()
+        _ = run.pictureNotes(waiting: true)
         notes = run.notes + run.skippedPictures.map { "left out: \($0)" }
         facts = run.facts()
         var random = RandomSource(seed: settings.seed).split("report")

@@ -91,8 +91,9 @@ public final class Predictor {
     private func modelLabels(of dataset: PictureDataset) throws -> [Int] {
         let names = dataset.classes
         if let known = loaded.classes {
+            let labels = Dictionary(zip(known, known.indices), uniquingKeysWith: { first, _ in first })
             return try names.map { name in
-                guard let label = known.firstIndex(of: name) else {
+                guard let label = labels[name] else {
                     throw ClassMismatch(
                         dataset.source, "class '\(name)' is not one of the model's: \(known.joined(separator: ", "))")
                 }
@@ -111,6 +112,11 @@ public final class Predictor {
         public var name: String
         public var probability: Double
 
+        public init(name: String, probability: Double) {
+            self.name = name
+            self.probability = probability
+        }
+
         private enum CodingKeys: String, CodingKey {
             case name = "class"
             case probability
@@ -121,6 +127,11 @@ public final class Predictor {
     public struct Prediction: Sendable, Encodable {
         public var file: String
         public var top: [Guess]
+
+        public init(file: String, top: [Guess]) {
+            self.file = file
+            self.top = top
+        }
     }
 
     /// The `top` likeliest classes of each picture, by softmax, and the pictures that could not be read.
@@ -130,28 +141,56 @@ public final class Predictor {
         _ paths: [String], top: Int = 5, skipBadPictures: Bool = false,
         onBatch: (Int, Int) throws -> Void = { _, _ in }
     ) throws -> (predictions: [Prediction], skipped: [PictureError]) {
+        var result: [Prediction] = []
+        let skipped = try predict(paths, top: top, skipBadPictures: skipBadPictures, onBatch: onBatch) { result += $0 }
+        return (result, skipped)
+    }
+
+    /// The same, handed to `onPredictions` a batch at a time, in the order of `paths`. Returns the pictures that could not be
+    /// read.
+    public func predict(
+        _ paths: [String], top: Int = 5, skipBadPictures: Bool = false,
+        onBatch: (Int, Int) throws -> Void = { _, _ in }, onPredictions: ([Prediction]) throws -> Void
+    ) throws -> [PictureError] {
         let names = loaded.classes ?? (0..<loaded.classCount).map { "\($0)" }
         let dataset = PictureDataset(
             source: "pictures", classes: names, samples: paths.map { PictureSample(path: $0, label: 0) })
-        guard !paths.isEmpty else { return ([], []) }
+        guard !paths.isEmpty else { return [] }
         let loader = try BatchLoader(
             dataset, transform: loaded.preprocessing.evaluation(),
             configuration: BatchLoader.Configuration(
                 batchSize: 16, cacheBytes: 0, badPictures: skipBadPictures ? .skip : .fail))
-        var result: [Prediction] = []
         var done = 0
         let epoch = loader.epoch(0)
         while let batch = try epoch.next() {
             let probabilities = try logits(batch.images).softmax(axis: 1, log: false)
-            for (row, index) in batch.indices.enumerated() {
-                let values = probabilities.rows(row..<row + 1).doubles()
-                let ranked = values.indices.sorted { (values[$1], $0) < (values[$0], $1) }
-                let guesses = ranked.prefix(top).map { Guess(name: names[$0], probability: values[$0]) }
-                result.append(Prediction(file: paths[index], top: guesses))
-            }
+            try onPredictions(
+                batch.indices.enumerated().map { row, index in
+                    let values = probabilities.rows(row..<row + 1).doubles()
+                    let guesses = Predictor.largest(top, of: values).map {
+                        Guess(name: names[$0], probability: values[$0])
+                    }
+                    return Prediction(file: paths[index], top: guesses)
+                })
             done += 1
             try onBatch(done, loader.batchCount)
         }
-        return (result, loader.skipped)
+        return loader.skipped
+    }
+
+    /// Positions of the `count` largest values, the largest first and of equal ones the first.
+    static func largest(_ count: Int, of values: [Double]) -> [Int] {
+        func precedes(_ a: Int, _ b: Int) -> Bool { (values[b], a) < (values[a], b) }
+        // Keeping few in order as they come is cheaper than to order all; many are not few.
+        guard 1..<32 ~= count, count < values.count else {
+            return Array(values.indices.sorted(by: precedes).prefix(count))
+        }
+        var best: [Int] = []
+        for index in values.indices {
+            if best.count == count, let last = best.last, !precedes(index, last) { continue }
+            if best.count == count { best.removeLast() }
+            best.insert(index, at: best.firstIndex { precedes(index, $0) } ?? best.count)
+        }
+        return best
     }
 }

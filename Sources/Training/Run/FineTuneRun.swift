@@ -15,8 +15,12 @@ public final class FineTuneRun {
     public let unfrozen: FreezingReport
     public let head: GraphModule.HeadReplacement?
     public let augmentation: Augmentation
-    /// Lines a user should read before training starts.
-    public let notes: [String]
+    /// Lines a user should read before training starts: those that are known by now.
+    public var notes: [String] { loadingNotes + (pictureNotes() ?? []) }
+    private let loadingNotes: [String]
+    /// What the training and validation pictures contain.
+    private let censuses: [PictureCensus]
+    private var knownPictureNotes: [String]?
     /// Where values of frozen layers are kept.
     public let features: FeatureStore
     private let streams: [FeatureStream]
@@ -26,20 +30,22 @@ public final class FineTuneRun {
     /// Loads model and data, replaces the head where the classes ask for it, unfreezes, and prepares training.
     ///
     /// - `features`: a store that other runs of the process use, too; nil for one as the settings say.
+    /// - `found`: the pictures that the settings name, where they have been found before.
     ///
     /// Throws the error of the first thing that does not fit: `ONNXError`, `GraphError`, `DatasetError`,
     /// `ParameterPatternError`, `SettingError`, `ClassMismatch`.
-    public init(_ settings: RunSettings, features: FeatureStore? = nil) throws {
+    public init(_ settings: RunSettings, features: FeatureStore? = nil, found: FoundPictures? = nil) throws {
         try settings.check()
         self.settings = settings
         self.features = features ?? settings.makeFeatureStore()
         Parallel.setThreadCount(settings.threads)
         loaded = try LoadedModel(path: settings.model, overrides: settings.pictures)
-        data = try FineTuneRun.readData(settings)
+        data = try (found ?? FineTuneRun.findPictures(settings)).split(
+            valFraction: settings.valFraction, seed: settings.seed)
+        censuses = [data.train, data.val].map { [store = self.features] in store.census($0.samples.map(\.path)) }
         var notes = loaded.notes
         if let ignored = data.train.ignoredSummary { notes.append(ignored) }
         if let ignored = data.val.ignoredSummary { notes.append(ignored) }
-        notes += data.warnings()
         if let rotated = loaded.preprocessing.rotationNote(data.train, data.val) { notes.append(rotated) }
 
         let module = loaded.imported.module
@@ -69,7 +75,27 @@ public final class FineTuneRun {
             optimizer: try settings.makeOptimizer(try rates.groups(trainable, in: module)),
             schedule: try settings.makeSchedule(), options: settings.trainerOptions(data.train),
             unfreezing: GradualUnfreezing(steps: steps) { try rates.groups($0, in: module) })
-        self.notes = notes
+        loadingNotes = notes
+        _ = waitForPictures(seconds: FineTuneRun.patienceForPictures)
+    }
+
+    /// How long training waits for notes about pictures.
+    private static let patienceForPictures = 0.3
+
+    /// Waits until it is known what the pictures contain, at most so many seconds in all. True when it is.
+    func waitForPictures(seconds: Double = 0) -> Bool {
+        let end = ContinuousClock.now + .seconds(seconds)
+        return censuses.allSatisfy { $0.wait(seconds: max(0, (end - .now) / .seconds(1))) }
+    }
+
+    /// Notes about the contents of the pictures, which are read behind the back of training; nil while that goes on, unless
+    /// `waiting` for it.
+    public func pictureNotes(waiting: Bool = false) -> [String]? {
+        if let knownPictureNotes { return knownPictureNotes }
+        guard waiting || waitForPictures() else { return nil }
+        let contents = censuses.map { $0.wait().index.contents }
+        knownPictureNotes = data.warnings(contents: (contents[0], contents[1]))
+        return knownPictureNotes
     }
 
     /// Everything that is trainable sooner or later. Throws `SettingError` for a step that adds nothing.
@@ -100,13 +126,14 @@ public final class FineTuneRun {
     /// Pictures that could not be read so far.
     public var skippedPictures: [PictureError] { streams.flatMap(\.skipped) }
 
-    private static func readData(_ settings: RunSettings) throws -> DatasetSplit {
+    /// The pictures that `settings` name. Throws `DatasetError`, `SettingError`.
+    static func findPictures(_ settings: RunSettings) throws -> FoundPictures {
         let folder = defaultData(model: settings.model)
         guard settings.data != nil || FileManager.default.fileExists(atPath: folder) else {
             throw SettingError(
                 "--data", "give a folder with train/ and val/ pictures (there is no '\(folder)' beside the model)")
         }
-        return try DatasetSplit.read(settings.data ?? folder, valFraction: settings.valFraction, seed: settings.seed)
+        return try FoundPictures(settings.data ?? folder)
     }
 
     /// `models/resnet-tiny-data` for `models/resnet-tiny.onnx`.

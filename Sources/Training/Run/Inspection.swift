@@ -74,7 +74,11 @@ public struct Inspection: Encodable, Sendable {
         layers = []
         guard unsupported.isEmpty else { return }
         let module = try ONNXError.naming(path) {
-            try ImportedModel(file: file, imageSize: imageSize.map { ($0, $0) }).module
+            // A plan folds and packs weights.
+            try ImportedModel(
+                file: file, imageSize: imageSize.map { ($0, $0) },
+                options: ImportOptions(readsWeights: planBatch != nil)
+            ).module
         }
         layers = Inspection.layers(of: module, imageSize: imageSize)
         plan = try ONNXError.naming(path) {

@@ -14,25 +14,29 @@ public enum PredictionFormat: String, CaseIterable, Sendable {
     ///
     /// - `top`: guesses per picture, which decides the columns of CSV.
     public func lines(_ predictions: [Predictor.Prediction], top: Int) throws -> [String] {
+        try (header(top: top).map { [$0] } ?? []) + predictions.map(line)
+    }
+
+    /// What comes before the first prediction, if anything does.
+    public func header(top: Int) -> String? {
+        guard self == .csv else { return nil }
+        let more = top > 1 ? (2...top).flatMap { ["class_\($0)", "probability_\($0)"] } : []
+        return (["file", "class", "probability"] + more).joined(separator: ",")
+    }
+
+    /// The line of one prediction.
+    public func line(_ prediction: Predictor.Prediction) throws -> String {
         switch self {
         case .text:
-            return predictions.map { prediction in
-                let guesses = prediction.top.map { String(format: "%@ %.4f", $0.name.shown, $0.probability) }
-                return "\(prediction.file.shown): \(guesses.joined(separator: ", "))"
-            }
+            let guesses = prediction.top.map { $0.name.shown + String(format: " %.4f", $0.probability) }
+            return "\(prediction.file.shown): \(guesses.joined(separator: ", "))"
         case .csv:
-            let more = top > 1 ? (2...top).flatMap { ["class_\($0)", "probability_\($0)"] } : []
-            let header = (["file", "class", "probability"] + more).joined(separator: ",")
-            return [header]
-                + predictions.map { prediction in
-                    let guesses = prediction.top.flatMap { [$0.name, "\($0.probability)"] }
-                    return DelimitedRow.csv([prediction.file] + guesses)
-                }
+            return DelimitedRow.csv([prediction.file] + prediction.top.flatMap { [$0.name, "\($0.probability)"] })
         case .jsonl:
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             encoder.nonConformingFloatEncodingStrategy = .asText
-            return try predictions.map { String(decoding: try encoder.encode($0), as: UTF8.self).jsonShown }
+            return String(decoding: try encoder.encode(prediction), as: UTF8.self).jsonShown
         }
     }
 }

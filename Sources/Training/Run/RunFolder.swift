@@ -4,14 +4,15 @@ import ONNX
 import Reports
 import TensorCore
 
-/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it, `best.onnx`, `report.html` with
+/// The folder of a run: `run.json`, `history.csv`, `last.checkpoint` with the one before it and `epochs.jsonl`, `best.onnx`, `report.html` with
 /// `curves.svg` and `predictions.png`, and the history as events for TensorBoard.
 ///
-/// One process at a time works in it. Every file but `history.csv` and the events, which checkpoints repeat, is replaced as
-/// a whole.
+/// One process at a time works in it. Every file is replaced as a whole, but `history.csv` and the events, which a resumed run
+/// writes anew, and `epochs.jsonl`, of which a checkpoint says how many lines it counts on.
 public struct RunFolder: Sendable {
     public let path: String
     private let lock: FolderLock
+    private let epochs = SharedEpochLog()
 
     /// What came out of a run.
     public struct Summary: Sendable {
@@ -104,8 +105,7 @@ public struct RunFolder: Sendable {
 
     /// Writes `history.csv` and the events with `records` alone.
     public func write(_ records: [EpochRecord]) throws {
-        let header = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds"
-        try AtomicFile.write(([header] + records.map(row)).joined(separator: "\n") + "\n", to: history)
+        try AtomicFile.write(([EpochRecord.header] + records.map(\.row)).joined(separator: "\n") + "\n", to: history)
         try EventFile.replace(in: path, with: records)
     }
 
@@ -118,24 +118,19 @@ public struct RunFolder: Sendable {
         defer { try? handle.close() }
         do {
             try handle.seekToEnd()
-            try handle.write(contentsOf: Data((row(record) + "\n").utf8))
+            try handle.write(contentsOf: Data((record.row + "\n").utf8))
         } catch {
             throw OutputError(path: history, reason: error.reason)
         }
-    }
-
-    private func row(_ record: EpochRecord) -> String {
-        [
-            "\(record.epoch)", "\(record.train.loss)", "\(record.train.accuracy)", "\(record.val.loss)",
-            "\(record.val.accuracy)", "\(record.learningRate)", String(format: "%.3f", record.seconds),
-        ].joined(separator: ",")
     }
 
     // MARK: - Checkpoints
 
     /// Writes `last.checkpoint`; the one that was there becomes `previous.checkpoint`. Throws `FileError`.
     public func save(_ checkpoint: Checkpoint, run: String) throws {
-        try checkpoint.write(to: self.checkpoint, run: run, previousName: RunFolder.previousCheckpoint)
+        let epochs = try epochs.extend(to: checkpoint.state.history, in: path)
+        try checkpoint.write(
+            to: self.checkpoint, run: run, previousName: RunFolder.previousCheckpoint, epochs: epochs)
     }
 
     /// The newest checkpoint that is whole, and what was wrong with a newer one; nil when there is none.

@@ -32,7 +32,8 @@ public struct RunRecord: Codable, Sendable, Equatable {
     /// A set of pictures, by number and checksum.
     public struct Pictures: Codable, Sendable, Equatable {
         public var count: Int
-        public var sha256: String
+        /// Nil while the pictures are being read for the first time.
+        public var sha256: String?
     }
     /// The pictures and their classes.
     public struct Data: Codable, Sendable, Equatable {
@@ -87,8 +88,9 @@ public struct RunRecord: Codable, Sendable, Equatable {
     /// Once the run is complete.
     public var outcome: Outcome?
 
-    /// Describes `run` as it is about to start; reads every picture whose content is not known from an earlier run.
-    public init(_ run: FineTuneRun) throws {
+    /// Describes `run` as it is about to start; reads every picture whose content is not known from an earlier run, unless it
+    /// is not `waiting` for that.
+    public init(_ run: FineTuneRun, waiting: Bool = true) throws {
         settings = run.settings
         command = try ("finetune train " + settings.arguments().map(shellQuoted).joined(separator: " "))
         directory = FileManager.default.currentDirectoryPath
@@ -100,11 +102,21 @@ public struct RunRecord: Codable, Sendable, Equatable {
         model = Model(bytes: run.loaded.imported.file.bytes.count, sha256: try run.loaded.imported.file.checksum())
         data = Data(
             source: settings.data ?? FineTuneRun.defaultData(model: settings.model), classes: run.data.classes,
-            train: Pictures(run.data.train, run.features), val: Pictures(run.data.val, run.features))
+            train: Pictures(count: run.data.train.count), val: Pictures(count: run.data.val.count))
         let everTrainable = run.trainable(inEpoch: settings.epochs)
         trainable = Trainable(
             names: everTrainable.names, elements: everTrainable.elements, totalElements: everTrainable.totalElements)
+        if waiting || run.waitForPictures() { nameContents(of: run) }
     }
+
+    /// Notes what the pictures of `run` contain, waiting until that is known.
+    mutating func nameContents(of run: FineTuneRun) {
+        data.train.sha256 = run.data.train.checksum(contents: run.features.contents(of: run.data.train))
+        data.val.sha256 = run.data.val.checksum(contents: run.features.contents(of: run.data.val))
+    }
+
+    /// Whether it says what the pictures contain.
+    var namesContents: Bool { data.train.sha256 != nil && data.val.sha256 != nil }
 
     /// Names the run in its checkpoints: a digest of settings, model and pictures.
     public func identity() throws -> String {
@@ -112,7 +124,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
         encoder.outputFormatting = .sortedKeys
         var hash = SHA256()
         hash.update([UInt8](try encoder.encode(settings)))
-        hash.update(Array("\(model.sha256) \(data.train.sha256) \(data.val.sha256)".utf8))
+        hash.update(Array("\(model.sha256) \(data.train.sha256 ?? "") \(data.val.sha256 ?? "")".utf8))
         return hash.hexDigest()
     }
 
@@ -129,13 +141,6 @@ public struct RunRecord: Codable, Sendable, Equatable {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
         self = try decoder.decode(RunRecord.self, from: Foundation.Data(json.utf8))
-    }
-}
-
-extension RunRecord.Pictures {
-    init(_ dataset: PictureDataset, _ features: FeatureStore) {
-        let contents = features.pictures(dataset.samples.map(\.path), limits: DecodeLimits()).contents
-        self.init(count: dataset.count, sha256: dataset.checksum(contents: contents))
     }
 }
 

@@ -15,7 +15,7 @@ public final class RunSession {
     public let problems: [String]
     /// What `best.onnx` holds, when this process has written it.
     public private(set) var exported: RunFolder.Summary?
-    private let identity: String
+    private var identity: String?
     /// Whether this process made the folder.
     private let isNew: Bool
 
@@ -29,7 +29,7 @@ public final class RunSession {
         self.notes = problems + notes
         self.problems = problems
         self.isNew = isNew
-        identity = try record.identity()
+        identity = record.namesContents ? try record.identity() : nil
     }
 
     /// Prepares a run and makes its folder; see `RunFolder.create`. Throws what `FineTuneRun` throws.
@@ -40,8 +40,18 @@ public final class RunSession {
     ) throws -> RunSession {
         let output = try output.map { try RunFolder.free($0) }
         let run = try FineTuneRun(settings, features: features)
-        let record = try RunRecord(run)
+        let record = try RunRecord(run, waiting: false)
         return try RunSession(run: run, folder: try RunFolder.create(output, record), record: record, isNew: true)
+    }
+
+    /// Names the run, waiting until it is known what its pictures contain.
+    private func identify() throws -> String {
+        if let identity { return identity }
+        record.nameContents(of: run)
+        try folder.write(record)
+        let identity = try record.identity()
+        self.identity = identity
+        return identity
     }
 
     /// Takes up the run in `path` at its last checkpoint, or at its start when there is none yet.
@@ -51,9 +61,15 @@ public final class RunSession {
     public static func resume(_ path: String) throws -> RunSession {
         guard !path.isEmpty else { throw SettingError("--resume", "expected the folder of a run") }
         let folder = try RunFolder(existing: path)
-        let record = try folder.record()
+        var record = try folder.record()
         let run = try FineTuneRun(record.locatedSettings())
-        try record.check(RunRecord(run))
+        let now = try RunRecord(run)
+        try record.check(now)
+        if !record.namesContents {
+            // It was killed before it knew, and thus without a checkpoint.
+            record.data = now.data
+            try folder.write(record)
+        }
         let (checkpoint, problems) = try folder.latestCheckpoint(run: record.identity())
         var notes: [String] = []
         if let checkpoint { try run.trainer.restore(checkpoint) }
@@ -80,7 +96,7 @@ public final class RunSession {
     ) throws -> RunFolder.Summary {
         var saved = ContinuousClock.now
         func save() throws {
-            try folder.save(run.trainer.checkpoint(), run: identity)
+            try folder.save(run.trainer.checkpoint(), run: identify())
             saved = .now
         }
         func checkStop() throws {
@@ -95,7 +111,8 @@ public final class RunSession {
                     if progress.batchOfEpoch == 1 { run.loaded.imported.releasePages() }
                     try onBatch(progress)
                     try checkStop()
-                    if (ContinuousClock.now - saved) / .seconds(1) >= interval { try save() }
+                    if identity == nil && run.waitForPictures() { _ = try identify() }
+                    if identity != nil, (ContinuousClock.now - saved) / .seconds(1) >= interval { try save() }
                 },
                 onEpoch: { record in
                     try folder.append(record)
@@ -180,10 +197,15 @@ extension RunRecord {
     /// Throws `ResumeError` unless `now` has this record's model and pictures.
     func check(_ now: RunRecord) throws {
         guard now.model == model else { throw ResumeError.modelChanged(path: now.settings.model) }
-        guard now.data.train == data.train, now.data.classes == data.classes else {
+        func isSame(_ now: RunRecord.Pictures, _ then: RunRecord.Pictures) -> Bool {
+            now.count == then.count && (then.sha256 == nil || now.sha256 == then.sha256)
+        }
+        guard isSame(now.data.train, data.train), now.data.classes == data.classes else {
             throw ResumeError.picturesChanged(source: now.data.source, part: .train)
         }
-        guard now.data.val == data.val else { throw ResumeError.picturesChanged(source: now.data.source, part: .val) }
+        guard isSame(now.data.val, data.val) else {
+            throw ResumeError.picturesChanged(source: now.data.source, part: .val)
+        }
     }
 }
 

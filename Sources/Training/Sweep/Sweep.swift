@@ -144,6 +144,7 @@ public struct Sweep: Sendable {
         onTrial: (Setting) throws -> Void = { _ in }
     ) throws -> SweepResult {
         let features = base.makeFeatureStore()
+        let found = try FineTuneRun.findPictures(base)
         var result = SweepResult(axes: axes.map(\.name), seeds: seeds, settings: [])
         var done = 0
         for combination in combinations {
@@ -151,7 +152,7 @@ public struct Sweep: Sendable {
             var winner: FineTuneRun?
             do {
                 for seed in seeds {
-                    let (trial, run) = try train(settings(combination, seed: seed), features) { progress in
+                    let (trial, run) = try train(settings(combination, seed: seed), features, found) { progress in
                         try onBatch(done, progress)
                         if let signal = stop() {
                             throw RunStopped(signal: signal, whereabouts: "in run \(done + 1) of \(runCount)")
@@ -173,10 +174,11 @@ public struct Sweep: Sendable {
     }
 
     private func train(
-        _ settings: RunSettings, _ features: FeatureStore, _ onBatch: (Progress) throws -> Void
+        _ settings: RunSettings, _ features: FeatureStore, _ found: FoundPictures,
+        _ onBatch: (Progress) throws -> Void
     ) throws -> (Trial, FineTuneRun) {
         let start = ContinuousClock.now
-        let run = try FineTuneRun(settings, features: features)
+        let run = try FineTuneRun(settings, features: features, found: found)
         var failure: String?
         do {
             try run.trainer.run(onBatch: onBatch)

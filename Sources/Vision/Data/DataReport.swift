@@ -83,7 +83,8 @@ public struct DataReport: Sendable {
     ) {
         self.classes = classes
         self.parts = parts.map { name, dataset in
-            let findings = parallelMap(dataset.count) { index in
+            let observer = WorkProgress.observer
+            let findings = parallelMap(dataset.count, { observer?("opening pictures", $0, dataset.count) }) { index in
                 Finding(dataset.samples[index].path, decoding: decoding, limits: limits)
             }
             return Part(name: name, dataset: dataset, findings: findings)
@@ -121,12 +122,21 @@ extension DataReport.Part {
     }
 }
 
-/// `transform(0) ... transform(count - 1)` on all cores.
-func parallelMap<T: Sendable>(_ count: Int, _ transform: @Sendable (Int) -> T) -> [T] {
-    let results = Mutex([T?](repeating: nil, count: count))
-    DispatchQueue.concurrentPerform(iterations: count) { index in
-        let value = transform(index)
-        results.withLock { $0[index] = value }
+/// `transform(0) ... transform(count - 1)` on all cores; `onProgress` is told how many are done now and then.
+func parallelMap<T: Sendable>(
+    _ count: Int, _ onProgress: @Sendable (Int) -> Void = { _ in }, _ transform: @Sendable (Int) -> T
+) -> [T] {
+    let portion = 16
+    let results = Mutex((values: [T?](repeating: nil, count: count), done: 0))
+    DispatchQueue.concurrentPerform(iterations: (count + portion - 1) / portion) { part in
+        let range = part * portion..<min((part + 1) * portion, count)
+        let values = range.map(transform)
+        let done = results.withLock { results in
+            for (index, value) in zip(range, values) { results.values[index] = value }
+            results.done += range.count
+            return results.done
+        }
+        onProgress(done)
     }
-    return results.withLock { $0.compactMap { $0 } }
+    return results.withLock { $0.values.compactMap { $0 } }
 }

@@ -11,21 +11,48 @@ extension DataReport.Duplicate {
     /// Files of `datasets` (the parts of one whole) with equal bytes, worst kind first. Files that cannot be read
     /// and empty ones are passed over.
     ///
-    /// Only files of equal size are read.
-    static func all(in datasets: [PictureDataset], limits: DecodeLimits = DecodeLimits()) -> [DataReport.Duplicate] {
+    /// Only files of equal size are read, and none where `contents` tells what each picture of each dataset contains (nil
+    /// for one that cannot be read).
+    static func all(
+        in datasets: [PictureDataset], contents: [[SHA256.Digest?]]? = nil, limits: DecodeLimits = DecodeLimits()
+    ) -> [DataReport.Duplicate] {
         let places = datasets.enumerated().flatMap { part, dataset in
             dataset.samples.map { Location(part: part, label: $0.label, path: $0.path) }
         }
+        let copies = contents.map { equal(among: Array($0.joined())) } ?? equal(among: places, limits)
+        let found = copies.compactMap { group in DataReport.Duplicate(group.map { places[$0] }) }
+        return found.sorted { a, b in
+            a.severity != b.severity ? a.severity < b.severity : FileSystem.precedes(a.paths[0], b.paths[0])
+        }
+    }
+
+    /// Positions of equal contents, where there are several. Empty files do not count.
+    private static func equal(among contents: [SHA256.Digest?]) -> [[Int]] {
+        let nothing = SHA256().value
+        var first: [SHA256.Digest: Int] = [:]
+        first.reserveCapacity(contents.count)
+        var groups: [SHA256.Digest: [Int]] = [:]
+        for (position, content) in contents.enumerated() {
+            guard let content, content != nothing else { continue }
+            if let earlier = first[content] {
+                groups[content, default: [earlier]].append(position)
+            } else {
+                first[content] = position
+            }
+        }
+        return Array(groups.values)
+    }
+
+    /// The same, reading the files that may be equal.
+    private static func equal(among places: [Location], _ limits: DecodeLimits) -> [[Int]] {
         let sizes = parallelMap(places.count) { (try? FileStatus(path: places[$0].path))?.byteCount ?? -1 }
         let bySize = Dictionary(grouping: places.indices, by: { sizes[$0] })
         let suspects = bySize.filter { $0.key > 0 && $0.value.count > 1 }.flatMap(\.value).sorted()
-        let hashes = parallelMap(suspects.count) { index in
-            (try? FileBytes(picture: places[suspects[index]].path, limits: limits))?.sha256() ?? ""
+        let observer = WorkProgress.observer
+        let contents = parallelMap(suspects.count, { observer?("looking for copies", $0, suspects.count) }) { index in
+            try? FileBytes(picture: places[suspects[index]].path, limits: limits).digest()
         }
-        let copies = Dictionary(grouping: zip(hashes, suspects).filter { !$0.0.isEmpty }, by: \.0)
-        return copies.values.compactMap { copies in DataReport.Duplicate(copies.map { places[$0.1] }) }.sorted { a, b in
-            a.severity != b.severity ? a.severity < b.severity : FileSystem.precedes(a.paths[0], b.paths[0])
-        }
+        return equal(among: contents).map { group in group.map { suspects[$0] } }
     }
 
     private init?(_ locations: [Location]) {
@@ -52,9 +79,13 @@ extension DataReport.Duplicate {
 extension DatasetSplit {
     /// One line for each thing about the pictures that misleads training: the same picture in two classes or in both parts,
     /// classes of very different size.
-    public func warnings() -> [String] {
+    ///
+    /// - Parameter contents: SHA-256 of each picture's bytes, training and validation pictures, where known already; nil in
+    ///   it for one that cannot be read.
+    public func warnings(contents: (train: [SHA256.Digest?], val: [SHA256.Digest?])? = nil) -> [String] {
         DataReport.warnings(
-            classes: classes, counts: train.classCounts, duplicates: DataReport.Duplicate.all(in: [train, val]))
+            classes: classes, counts: train.classCounts,
+            duplicates: DataReport.Duplicate.all(in: [train, val], contents: contents.map { [$0.train, $0.val] }))
     }
 }
 

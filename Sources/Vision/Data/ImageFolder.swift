@@ -16,14 +16,12 @@ extension PictureDataset {
 
     /// The subfolders, sorted; no two of them equal as text, which is how class names are compared.
     fileprivate static func classFolders(in path: String) throws(DatasetError) -> [String] {
-        let (names, foreign) = try FoundFiles.list(path)
+        let (entries, foreign) = try FoundFiles.list(path)
         if foreign > 0, let name = FileSystem.foreignFolders(in: path).first { throw .foreignName(path, name: name) }
-        let classes = names.filter { name in
-            let folder = FileSystem.join(path, name)
-            return FileSystem.isFolder(folder) && !FileSystem.isRun(folder)
-        }
+        let classes = entries.filter { $0.kind == .folder && !FileSystem.isRun(FileSystem.join(path, $0.name)) }
+            .map(\.name)
         guard !classes.isEmpty else {
-            let found = names.isEmpty ? "" : "\(names.count) file\(names.count == 1 ? "" : "s")"
+            let found = entries.isEmpty ? "" : "\(entries.count) file\(entries.count == 1 ? "" : "s")"
             throw .noClasses(path, found: found)
         }
         var seen: Set<String> = []
@@ -38,10 +36,11 @@ extension PictureDataset {
         var samples: [PictureSample] = []
         var ignored: [IgnoredFile] = []
         var empty: [String] = []
+        // A folder may spell its class in another Unicode form, which only the file system tells apart.
+        let spellings = Dictionary(folders.map { ($0, $0) }, uniquingKeysWith: { first, _ in first })
         for (label, name) in classes.enumerated() {
             let before = samples.count
-            // A folder may spell its class in another Unicode form, which only the file system tells apart.
-            if let folder = folders.first(where: { $0 == name }) {
+            if let folder = spellings[name] {
                 let found = try FoundFiles(below: FileSystem.join(path, folder))
                 samples += found.pictures.map { PictureSample(path: $0, label: label) }
                 ignored += found.ignored
@@ -55,79 +54,6 @@ extension PictureDataset {
     }
 }
 
-/// Every visible file below a folder: folders in the order of their paths, names sorted within.
-struct FoundFiles {
-    private(set) var pictures: [String] = []
-    private(set) var ignored: [IgnoredFile] = []
-
-    init(below root: String) throws(DatasetError) {
-        var folders: [(path: String, files: [String])] = []
-        var seen: Set<[UInt64]> = []
-        var waiting = [root]
-        while let folder = waiting.popLast() {
-            // A link back to a folder above would otherwise be followed for ever.
-            guard let status = try? FileStatus(path: folder), seen.insert([status.device, status.inode]).inserted
-            else { continue }
-            let (names, foreign) = try FoundFiles.list(folder)
-            if foreign > 0 {
-                ignored.append(IgnoredFile(path: folder, kind: "\(foreign) with names that are not UTF-8"))
-            }
-            let paths = names.map { FileSystem.join(folder, $0) }
-            waiting += paths.filter { FileSystem.isFolder($0) && !FileSystem.isRun($0) }
-            folders.append((folder, paths.filter { !FileSystem.isFolder($0) }))
-        }
-        for folder in folders.sorted(by: { FileSystem.precedes($0.path, $1.path) }) {
-            for file in folder.files {
-                if let kind = FoundFiles.foreignKind(file) {
-                    ignored.append(IgnoredFile(path: file, kind: kind))
-                } else {
-                    pictures.append(file)
-                }
-            }
-        }
-    }
-
-    /// The visible names in a folder, sorted, and how many are not UTF-8.
-    static func list(_ path: String) throws(DatasetError) -> (names: [String], foreign: Int) {
-        let kind: FileStatus.Kind
-        var found: (names: [String], foreign: Int) = ([], 0)
-        do throws(FileError) {
-            kind = try FileStatus(path: path).kind
-            if kind == .folder { found = try FileSystem.names(in: path) }
-        } catch {
-            throw .unreadable(path, why: "\(error.reason)")
-        }
-        guard kind == .folder else { throw .notFolder(path) }
-        return found
-    }
-
-    /// What a file is if it is not a picture, or nil; one that cannot be read may be a picture.
-    static func foreignKind(_ path: String) -> String? {
-        do throws(FileError) {
-            let bytes = try FileBytes(path: path)
-            return bytes.withUnsafeBytes { raw in
-                let start = Array(raw.prefix(PictureFormat.signatureLength))
-                // An empty file has no first bytes to tell by.
-                if start.isEmpty { return isNamedPicture(path) ? nil : "an empty file" }
-                return PictureFormat.foreignKind(start) ?? placeholderKind(path)
-            }
-        } catch {
-            if case .notRegular = error.reason { return error.reason.description }
-            return nil
-        }
-    }
-
-    /// What Flickr and ImageNet give for a picture that is gone shows nothing of its class; the tutorial's ants hold one.
-    private static func placeholderKind(_ path: String) -> String? {
-        let isPlaceholder = Folder.lastComponent(path).lowercased().hasPrefix("imagenotfound.")
-        return isPlaceholder ? "a placeholder for a picture that was not found" : nil
-    }
-
-    private static func isNamedPicture(_ path: String) -> Bool {
-        PictureFormat.suffixes.contains(where: path.lowercased().hasSuffix)
-    }
-}
-
 extension DatasetSplit {
     /// Names a validation folder may have, in order of preference.
     static let valNames = ["val", "valid", "validation"]
@@ -138,21 +64,27 @@ extension DatasetSplit {
     public static func read(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
-        try isFile(path)
-            ? list(path, valFraction: valFraction, seed: seed) : imageFolder(path, valFraction: valFraction, seed: seed)
+        try FoundPictures(path).split(valFraction: valFraction, seed: seed)
     }
 
     /// The pictures of a folder or list to evaluate a model on: the validation part, which `valFraction` of every class is
     /// if the data has none of its own; without `valFraction`, all of a list or of a folder of classes.
     ///
-    /// A folder with `val/` alone has the classes found there. Throws `DatasetError`.
+    /// A folder with `val/` alone has the classes found there. Of a folder with `train/`, only the names of the classes are
+    /// read there. Throws `DatasetError`.
     public static func validation(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> PictureDataset {
         if valFraction != nil { return try read(path, valFraction: valFraction, seed: seed).val }
         if try isFile(path) { return try listedValidation(path) }
-        if FileSystem.isFolder(FileSystem.join(path, "train")) { return try imageFolder(path).val }
-        if let valName = nameOfVal(in: path) { return try PictureDataset.imageFolder(FileSystem.join(path, valName)) }
+        let trainPath = FileSystem.join(path, "train")
+        let valName = nameOfVal(in: path)
+        if FileSystem.isFolder(trainPath) {
+            guard let valName else { throw .missingValidation(path) }
+            let classes = try PictureDataset.classFolders(in: trainPath)
+            return try validation(in: FileSystem.join(path, valName), classes: classes)
+        }
+        if let valName { return try PictureDataset.imageFolder(FileSystem.join(path, valName)) }
         return try classesAlone(path)
     }
 
@@ -163,43 +95,93 @@ extension DatasetSplit {
     public static func imageFolder(
         _ root: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
-        let trainPath = FileSystem.join(root, "train")
-        guard FileSystem.isFolder(trainPath) else {
-            let whole = try classesAlone(root)
-            guard let valFraction else { throw .missingValidation(root) }
-            return try whole.split(valFraction: valFraction, seed: seed)
-        }
-        let train = try PictureDataset.imageFolder(trainPath)
-        guard let valName = nameOfVal(in: root) else {
-            guard let valFraction else { throw .missingValidation(root) }
-            return try train.split(valFraction: valFraction, seed: seed)
-        }
-        if valFraction != nil { throw .redundantFraction(root, name: "a \(valName)/ folder") }
-        let valPath = FileSystem.join(root, valName)
-        let folders = try PictureDataset.classFolders(in: valPath)
-        let unknown = folders.filter { !train.classes.contains($0) }
-        guard unknown.isEmpty else {
-            throw .unknownClasses(valPath, names: unknown, expected: train.classes)
-        }
-        return DatasetSplit(
-            train: train,
-            val: try PictureDataset.read(valPath, folders: folders, classes: train.classes, allowEmpty: true))
+        try FoundPictures(folder: root).split(valFraction: valFraction, seed: seed)
     }
 
-    private static func isFile(_ path: String) throws(DatasetError) -> Bool {
+    /// The pictures below `path`, labelled by `classes`, of which some may be missing there.
+    fileprivate static func validation(in path: String, classes: [String]) throws(DatasetError) -> PictureDataset {
+        let folders = try PictureDataset.classFolders(in: path)
+        let known = Set(classes)
+        let unknown = folders.filter { !known.contains($0) }
+        guard unknown.isEmpty else { throw .unknownClasses(path, names: unknown, expected: classes) }
+        return try PictureDataset.read(path, folders: folders, classes: classes, allowEmpty: true)
+    }
+
+    fileprivate static func isFile(_ path: String) throws(DatasetError) -> Bool {
         do throws(FileError) { return try FileStatus(path: path).kind == .file } catch {
             throw .unreadable(path, why: "\(error.reason)")
         }
     }
 
-    private static func nameOfVal(in root: String) -> String? {
+    fileprivate static func nameOfVal(in root: String) -> String? {
         valNames.first { FileSystem.isFolder(FileSystem.join(root, $0)) }
     }
 
     /// The pictures of a folder that holds the classes itself.
-    private static func classesAlone(_ root: String) throws(DatasetError) -> PictureDataset {
+    fileprivate static func classesAlone(_ root: String) throws(DatasetError) -> PictureDataset {
         let parts = try PictureDataset.classFolders(in: root).filter { partNames.contains($0.lowercased()) }
         guard parts.isEmpty else { throw .missingTrain(root, found: parts) }
         return try PictureDataset.imageFolder(root)
+    }
+}
+
+/// The pictures of a folder or list as they were found, before it is decided which of them are for validation: what runs that
+/// differ in seed or fraction have in common.
+public struct FoundPictures: Sendable {
+    private enum Parts {
+        /// `usualFraction` is taken for validation where none is asked for; without one, `otherwise` says what is missing.
+        case whole(PictureDataset, usualFraction: Double?, otherwise: DatasetError? = nil)
+        /// `reason` is what names the parts.
+        case split(DatasetSplit, reason: String)
+    }
+    private let path: String
+    private let parts: Parts
+
+    /// Finds the pictures of a folder or list, by what is at `path`. Throws `DatasetError`.
+    public init(_ path: String) throws(DatasetError) {
+        if try DatasetSplit.isFile(path) { try self.init(list: path) } else { try self.init(folder: path) }
+    }
+
+    /// Finds the pictures that a list names. Throws `DatasetError`.
+    public init(list path: String) throws(DatasetError) {
+        self.path = path
+        let list = try PictureList(path)
+        if list.hasSplit, let missing = list.missingValidation {
+            parts = .whole(try list.train(), usualFraction: nil, otherwise: missing)
+            return
+        }
+        parts =
+            list.hasSplit
+            ? .split(try list.split(), reason: "a split column")
+            : .whole(try list.dataset(list.records), usualFraction: PictureList.usualValFraction)
+    }
+
+    /// Finds the pictures of a folder, as `DatasetSplit.imageFolder`. Throws `DatasetError`.
+    public init(folder root: String) throws(DatasetError) {
+        path = root
+        let trainPath = FileSystem.join(root, "train")
+        guard FileSystem.isFolder(trainPath) else {
+            parts = .whole(try DatasetSplit.classesAlone(root), usualFraction: nil)
+            return
+        }
+        let train = try PictureDataset.imageFolder(trainPath)
+        guard let valName = DatasetSplit.nameOfVal(in: root) else {
+            parts = .whole(train, usualFraction: nil)
+            return
+        }
+        let val = try DatasetSplit.validation(in: FileSystem.join(root, valName), classes: train.classes)
+        parts = .split(DatasetSplit(train: train, val: val), reason: "a \(valName)/ folder")
+    }
+
+    /// Divides the pictures, where they are not divided already. Throws `DatasetError`.
+    public func split(valFraction: Double? = nil, seed: UInt64 = 0) throws(DatasetError) -> DatasetSplit {
+        switch parts {
+        case .split(let split, let reason):
+            if valFraction != nil { throw .redundantFraction(path, name: reason) }
+            return split
+        case .whole(let whole, let usualFraction, let otherwise):
+            guard let fraction = valFraction ?? usualFraction else { throw otherwise ?? .missingValidation(path) }
+            return try whole.split(valFraction: fraction, seed: seed)
+        }
     }
 }

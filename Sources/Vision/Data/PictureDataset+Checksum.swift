@@ -12,15 +12,16 @@ extension PictureDataset {
         let contents = contents ?? Parallel.map(samples.count) { try? FileBytes(path: samples[$0].path).digest() }
         var hash = SHA256()
         hash.update(Array((classes.joined(separator: "\n") + "\n\n").utf8))
+        let roots = [source + "/", Folder.containing(source) + "/"].map { Array($0.utf8) }
         for (sample, content) in zip(samples, contents) {
-            let digest = content.map { "\($0)" } ?? "unreadable"
-            hash.update(Array("\(digest) \(sample.label) \(relative(sample.path))\n".utf8))
+            var path = Substring(sample.path).utf8
+            // Bytes, not characters: one that combines with a slash hides it.
+            if let root = roots.first(where: path.starts) { path = path.dropFirst(root.count) }
+            hash.update(Array((content.map { "\($0)" } ?? "unreadable").utf8))
+            hash.update(Array(" \(sample.label) ".utf8))
+            hash.update(Array(path))
+            hash.update([UInt8(ascii: "\n")])
         }
         return hash.hexDigest()
-    }
-
-    private func relative(_ path: String) -> String {
-        let roots = [source + "/", Folder.containing(source) + "/"]
-        return roots.first(where: path.hasPrefix).map { String(path.dropFirst($0.count)) } ?? path
     }
 }

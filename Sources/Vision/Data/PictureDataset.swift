@@ -48,6 +48,8 @@ public struct PictureDataset: Sendable {
     public let samples: [PictureSample]
     /// Files that are not pictures, and pictures that are not to be used.
     public let ignored: [IgnoredFile]
+    /// Pictures of each class, in the order of `classes`.
+    public let classCounts: [Int]
 
     public init(source: String, classes: [String], samples: [PictureSample], ignored: [IgnoredFile] = []) {
         precondition(
@@ -56,13 +58,18 @@ public struct PictureDataset: Sendable {
         self.classes = classes
         self.samples = samples
         self.ignored = ignored
+        var counts = [Int](repeating: 0, count: classes.count)
+        for sample in samples { counts[sample.label] += 1 }
+        classCounts = counts
     }
 
     public var count: Int { samples.count }
 
-    /// Pictures of each class, in the order of `classes`.
-    public var classCounts: [Int] {
-        samples.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1.label] += 1 }
+    /// Positions of each class's pictures, in the order of `classes`.
+    func membersByClass() -> [[Int]] {
+        var members = [[Int]](repeating: [], count: classes.count)
+        for (index, sample) in samples.enumerated() { members[sample.label].append(index) }
+        return members
     }
 
     /// One line about the ignored files, or nil if there are none.
@@ -82,8 +89,7 @@ public struct PictureDataset: Sendable {
         guard fraction > 0, fraction < 1 else { throw .badFraction(fraction) }
         var isVal = [Bool](repeating: false, count: samples.count)
         let random = RandomSource(seed: seed)
-        for label in classes.indices {
-            let members = samples.indices.filter { samples[$0].label == label }
+        for (label, members) in membersByClass().enumerated() {
             guard members.count >= 2 else {
                 throw .tooFewToSplit(source, name: classes[label], count: members.count)
             }

@@ -18,9 +18,6 @@ extension PictureDataset {
 }
 
 extension DatasetSplit {
-    /// What is taken from a list that does not say which pictures are for validation.
-    private static let usualValFraction = 0.2
-
     /// Reads one list of training and validation pictures.
     ///
     /// A header may name a column `split` (or `set`, `subset`) whose fields say `train` (`training`), `val` (`valid`,
@@ -31,13 +28,7 @@ extension DatasetSplit {
     public static func list(
         _ path: String, valFraction: Double? = nil, seed: UInt64 = 0
     ) throws(DatasetError) -> DatasetSplit {
-        let list = try PictureList(path)
-        guard list.hasSplit else {
-            return try list.dataset(list.records).split(valFraction: valFraction ?? usualValFraction, seed: seed)
-        }
-        if let valFraction, list.hasTestOnly { return try list.train().split(valFraction: valFraction, seed: seed) }
-        if valFraction != nil { throw .redundantFraction(path, name: "a split column") }
-        return try list.split()
+        try FoundPictures(list: path).split(valFraction: valFraction, seed: seed)
     }
 
     /// The validation pictures of a list that tells them from training pictures, else all of it.
@@ -55,7 +46,10 @@ extension DatasetSplit {
 }
 
 /// The lines of a list of pictures.
-private struct PictureList {
+struct PictureList {
+    /// What is taken from a list that does not say which pictures are for validation.
+    static let usualValFraction = 0.2
+
     enum Part: String {
         case train, val, test
 
@@ -138,11 +132,7 @@ private struct PictureList {
     /// The two parts, with the classes of the training pictures.
     func split() throws(DatasetError) -> DatasetSplit {
         let train = try train()
-        if hasTestOnly, let test = records.first(where: { $0.part == .test }) {
-            throw .badList(
-                path, line: test.line,
-                why: "marked test, and no line is marked val; mark some so, or give --val-fraction, for example 0.2")
-        }
+        if let missing = missingValidation { throw missing }
         return DatasetSplit(train: train, val: try dataset(try part(.val), classes: train.classes))
     }
 
@@ -155,8 +145,15 @@ private struct PictureList {
             ignored: train.ignored + test.map { IgnoredFile(path: $0.path, kind: "marked test", isPicture: true) })
     }
 
-    /// Some pictures are for testing, none for validation.
-    var hasTestOnly: Bool { records.contains { $0.part == .test } && !records.contains { $0.part == .val } }
+    /// What to say where some pictures are for testing and none for validation.
+    var missingValidation: DatasetError? {
+        guard let test = records.first(where: { $0.part == .test }), !records.contains(where: { $0.part == .val }) else {
+            return nil
+        }
+        return .badList(
+            path, line: test.line,
+            why: "marked test, and no line is marked val; mark some so, or give --val-fraction, for example 0.2")
+    }
 
     private func part(_ part: Part) throws(DatasetError) -> [Record] {
         let found = records.filter { $0.part == part }
