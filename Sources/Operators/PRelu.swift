@@ -34,10 +34,7 @@ extension Op {
         public func expand(_ inputs: [Tensor?]) throws -> [Tensor] {
             let (x, slope) = (try required(inputs, 0, "X"), try required(inputs, 1, "slope"))
             let weight = try slope.reshaped(aligned(slope.shape, to: x.shape))
-            // The two halves of x, so that the derivative at 0 is the slope, as PyTorch's.
-            let positive: Tensor = try apply(Op.Relu(), x)
-            let negative: Tensor = try apply(Clamp(min: nil, max: 0), x)
-            return [try apply(Op.Add(), positive, apply(Op.Mul(), weight, negative))]
+            return [try apply(LearntSlope(), x, weight.expand(x.shape))]
         }
 
         public static func samples() throws -> [OperatorSample] {
@@ -51,6 +48,29 @@ extension Op {
                     differentiable: [0, 1]),
             ]
         }
+    }
+}
+
+/// x for x > 0, w · x otherwise, of one shape; the derivative at 0 is w, and constant, as PyTorch's.
+private struct LearntSlope: DifferentiableFunction {
+    let name = "PreluKernel"
+
+    func forward(_ inputs: [NDArray?]) throws -> [NDArray] {
+        guard let x = inputs[0], let weight = inputs[1] else { return [] }
+        let (values, slopes) = (Tensor(x), Tensor(weight))
+        return [Tensor.where(values .> 0, values, slopes * values).array]
+    }
+
+    func saved(for needs: IndexSet64) -> SavedValues { SavedValues(inputs: [0, 1]) }
+
+    func vjp(_ gradOutputs: [Tensor?], _ context: VJPContext) throws -> [Tensor?] {
+        guard let g = gradOutputs[0] else { return [nil, nil] }
+        let (x, weight) = (try context.input(0), try context.input(1))
+        let slope = Tensor.where(x .== 0, weight.detach(), weight)
+        return [
+            context.needs(0) ? Tensor.where(x .> 0, g, g * slope) : nil,
+            context.needs(1) ? Tensor.where(x .>= 0, 0, g * x) : nil,
+        ]
     }
 }
 

@@ -19,7 +19,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     public var order: Normalization.ChannelOrder
     /// What is resized: the shorter side, both sides, or the longer one.
     public var fit: Transform.Fit
-    public var interpolation: Interpolation
+    public var interpolation: PictureInterpolation
     /// What becomes of rotations that files tell.
     public var exif: ExifPolicy
     /// Augmentation that training should use when the user asks for none in particular.
@@ -38,7 +38,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     ///   pixels, where small pictures such as CIFAR's are used whole.
     public init(
         channels: Int, imageSize: Int, resize: Int? = nil, normalization: Normalization, fit: Transform.Fit = .crop,
-        interpolation: Interpolation = .bilinear, exif: ExifPolicy = .ignore, augment: Augmentation? = nil
+        interpolation: PictureInterpolation = .bilinear, exif: ExifPolicy = .ignore, augment: Augmentation? = nil
     ) {
         self.channels = channels
         self.imageSize = imageSize
@@ -64,7 +64,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
         range = try entries.decodeIfPresent(Normalization.Range.self, forKey: .range) ?? .unit
         order = try entries.decodeIfPresent(Normalization.ChannelOrder.self, forKey: .order) ?? .rgb
         fit = try entries.decodeIfPresent(Transform.Fit.self, forKey: .fit) ?? .crop
-        interpolation = try entries.decodeIfPresent(Interpolation.self, forKey: .interpolation) ?? .bilinear
+        interpolation = try entries.decodeIfPresent(PictureInterpolation.self, forKey: .interpolation) ?? .bilinear
         exif = try entries.decodeIfPresent(ExifPolicy.self, forKey: .exif) ?? .ignore
         augment = try entries.decodeIfPresent(Augmentation.self, forKey: .augment)
     }

@@ -285,7 +285,9 @@ import Testing
         },
         picture("a truncated JPEG", "truncated picture", of: "420.jpg") { $0.removeLast(400) },
         picture("a damaged PNG", "corrupt picture", of: "rgb8.png") { $0[60] ^= 0xFF },
-        picture("a GIF that claims to be a PNG", "truncated picture", of: "rgb8.png") { $0 = Array("GIF89a......".utf8) },
+        picture("a GIF that claims to be a PNG", "truncated picture", of: "rgb8.png") {
+            $0 = Array("GIF89a......".utf8)
+        },
     ]
 
     /// The checksum of a PNG's chunks.

@@ -38,7 +38,7 @@ struct PictureOptions: ParsableArguments {
     var resizeMode: Transform.Fit?
 
     @Option(help: ArgumentHelp("bilinear or bicubic, antialiased.", valueName: "filter"))
-    var interpolation: Interpolation?
+    var interpolation: PictureInterpolation?
 
     @Option(
         help: ArgumentHelp(
@@ -69,7 +69,7 @@ struct PictureOptions: ParsableArguments {
 }
 
 extension Transform.Fit: ExpressibleByArgument {}
-extension Interpolation: ExpressibleByArgument {}
+extension PictureInterpolation: ExpressibleByArgument {}
 extension Normalization.ChannelOrder: ExpressibleByArgument {}
 extension ExifPolicy: ExpressibleByArgument {}
 

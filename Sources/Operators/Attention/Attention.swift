@@ -54,7 +54,9 @@ extension Op {
             return [shape[0], heads, shape[1], shape[2] / heads]
         }
 
-        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.attention(operands: 3, examples: [4, 5, 6]) }
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.attention(operands: 3, examples: [4, 5, 6])
+        }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let given = try required(inputs, 0, "Q")

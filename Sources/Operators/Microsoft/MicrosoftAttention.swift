@@ -41,7 +41,9 @@ extension Op.Microsoft {
             return parts
         }
 
-        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.attention(operands: 1, examples: [3, 4]) }
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.attention(operands: 1, examples: [3, 4])
+        }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let x = try required(inputs, 0, "input")

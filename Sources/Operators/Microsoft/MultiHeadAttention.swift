@@ -26,7 +26,9 @@ extension Op.Microsoft {
             guard heads > 0 else { throw node.unsupported("num_heads", "expected a positive number, got \(heads)") }
         }
 
-        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation { batch.attention(operands: 3, examples: [4]) }
+        public func relation(_ batch: BatchOperands, output: Int) -> BatchRelation {
+            batch.attention(operands: 3, examples: [4])
+        }
 
         public func infer(_ inputs: [ValueInfo?]) throws -> [ValueInfo] {
             let query = try required(inputs, 0, "query")

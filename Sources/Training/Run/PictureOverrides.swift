@@ -9,7 +9,7 @@ extension LoadedModel {
         public var normalize: String?
         public var channels: Normalization.ChannelOrder?
         public var fit: Transform.Fit?
-        public var interpolation: Interpolation?
+        public var interpolation: PictureInterpolation?
         public var exif: ExifPolicy?
         /// The output, or another value, that classes are decided by.
         public var outputName: String?
@@ -17,7 +17,7 @@ extension LoadedModel {
         public init(
             imageSize: Int? = nil, resize: Int? = nil, normalize: String? = nil,
             channels: Normalization.ChannelOrder? = nil, fit: Transform.Fit? = nil,
-            interpolation: Interpolation? = nil, exif: ExifPolicy? = nil, outputName: String? = nil
+            interpolation: PictureInterpolation? = nil, exif: ExifPolicy? = nil, outputName: String? = nil
         ) {
             self.imageSize = imageSize
             self.resize = resize

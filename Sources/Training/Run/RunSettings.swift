@@ -43,7 +43,7 @@ public struct RunSettings: Codable, Sendable, Equatable {
     public var channels: Normalization.ChannelOrder?
     /// How pictures become square.
     public var resizeMode: Transform.Fit?
-    public var interpolation: Interpolation?
+    public var interpolation: PictureInterpolation?
     /// What becomes of rotations that files tell.
     public var exif: ExifPolicy?
     /// The output, or another value, that classes are decided by; nil for the first that holds scores.

@@ -12,7 +12,7 @@ struct PictureRegion: Sendable, Hashable {
 }
 
 /// The filter that makes pixels between pixels, as Pillow has them.
-public enum Interpolation: String, Sendable, Hashable, Codable, CaseIterable {
+public enum PictureInterpolation: String, Sendable, Hashable, Codable, CaseIterable {
     /// 1 - |x| up to 1.
     case bilinear
     /// Keys' cubic with a = -0.5, up to 2.
@@ -50,7 +50,7 @@ struct ResampleAxis {
     let inputRange: Range<Int>
 
     /// Weights for the outputs in `window` when `input` samples become `output` samples.
-    init(input: Int, output: Int, window: Range<Int>, _ interpolation: Interpolation = .bilinear) {
+    init(input: Int, output: Int, window: Range<Int>, _ interpolation: PictureInterpolation = .bilinear) {
         isIdentity = input == output
         let scale = Double(input) / Double(output)
         let support = interpolation.support * max(scale, 1)
@@ -107,7 +107,7 @@ struct ResampleAxis {
 
 extension Picture {
     /// The picture in another size: Pillow's `resize`, antialiased, bit for bit.
-    public func resized(to target: PictureSize, _ interpolation: Interpolation = .bilinear) -> Picture {
+    public func resized(to target: PictureSize, _ interpolation: PictureInterpolation = .bilinear) -> Picture {
         resampled(
             region: PictureRegion(x: 0, y: 0, width: width, height: height), to: target,
             window: PictureRegion(x: 0, y: 0, width: target.width, height: target.height), interpolation)
@@ -117,7 +117,8 @@ extension Picture {
     ///
     /// Only what the window needs is computed; pixels outside `region` are never looked at, as if it had been cut out.
     func resampled(
-        region: PictureRegion, to target: PictureSize, window: PictureRegion, _ interpolation: Interpolation = .bilinear
+        region: PictureRegion, to target: PictureSize, window: PictureRegion,
+        _ interpolation: PictureInterpolation = .bilinear
     ) -> Picture {
         precondition(target.width > 0 && target.height > 0, "cannot resize to \(target)")
         var columns = ResampleAxis(

@@ -15,7 +15,7 @@ public struct DeferredPicture: Sendable {
     private struct Resampling {
         var target: PictureSize
         var window: PictureRegion
-        var interpolation: Interpolation
+        var interpolation: PictureInterpolation
     }
 
     public init(_ picture: Picture) {
@@ -43,7 +43,7 @@ public struct DeferredPicture: Sendable {
     }
 
     /// Resamples to another size as Pillow does, antialiased.
-    public mutating func resize(to target: PictureSize, _ interpolation: Interpolation = .bilinear) {
+    public mutating func resize(to target: PictureSize, _ interpolation: PictureInterpolation = .bilinear) {
         precondition(target.width > 0 && target.height > 0, "cannot resize to \(target)")
         if target == size { return }
         // A second resampling, or one of a mirrored picture, rounds differently unless the first is done.

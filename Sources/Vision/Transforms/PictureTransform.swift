@@ -31,17 +31,17 @@ public struct Resize: PictureTransform {
         case exact(PictureSize)
     }
     private let target: Target
-    private let interpolation: Interpolation
+    private let interpolation: PictureInterpolation
 
     /// The shorter side becomes `shorterSide`, the longer one keeps the shape, rounded down.
-    public init(shorterSide: Int, _ interpolation: Interpolation = .bilinear) {
+    public init(shorterSide: Int, _ interpolation: PictureInterpolation = .bilinear) {
         precondition(shorterSide > 0, "a side needs at least one pixel")
         target = .shorterSide(shorterSide)
         self.interpolation = interpolation
     }
 
     /// Both sides are given; the shape may change.
-    public init(_ size: PictureSize, _ interpolation: Interpolation = .bilinear) {
+    public init(_ size: PictureSize, _ interpolation: PictureInterpolation = .bilinear) {
         precondition(size.width > 0 && size.height > 0, "a side needs at least one pixel")
         target = .exact(size)
         self.interpolation = interpolation
@@ -75,9 +75,9 @@ public struct Resize: PictureTransform {
 /// Resizes a picture to fit into a size, its shape kept, and fills the rest with black: Pillow's `ImageOps.pad`.
 public struct Letterbox: PictureTransform {
     private let size: PictureSize
-    private let interpolation: Interpolation
+    private let interpolation: PictureInterpolation
 
-    public init(_ size: PictureSize, _ interpolation: Interpolation = .bilinear) {
+    public init(_ size: PictureSize, _ interpolation: PictureInterpolation = .bilinear) {
         precondition(size.width > 0 && size.height > 0, "a side needs at least one pixel")
         self.size = size
         self.interpolation = interpolation
@@ -158,11 +158,11 @@ public struct RandomResizedCrop: PictureTransform {
     private let size: PictureSize
     private let scale: ClosedRange<Double>
     private let ratio: ClosedRange<Double>
-    private let interpolation: Interpolation
+    private let interpolation: PictureInterpolation
 
     public init(
         _ size: PictureSize, scale: ClosedRange<Double> = 0.08...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3,
-        _ interpolation: Interpolation = .bilinear
+        _ interpolation: PictureInterpolation = .bilinear
     ) {
         precondition(size.width > 0 && size.height > 0, "a side needs at least one pixel")
         precondition(scale.lowerBound >= 0 && ratio.lowerBound > 0, "scale and ratio must be positive")
@@ -174,7 +174,7 @@ public struct RandomResizedCrop: PictureTransform {
 
     public init(
         _ side: Int, scale: ClosedRange<Double> = 0.08...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3,
-        _ interpolation: Interpolation = .bilinear
+        _ interpolation: PictureInterpolation = .bilinear
     ) {
         self.init(PictureSize(width: side, height: side), scale: scale, ratio: ratio, interpolation)
     }

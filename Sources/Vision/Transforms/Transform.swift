@@ -44,7 +44,7 @@ public struct Transform: Sendable {
     /// The tutorial's transform for training: `RandomResizedCrop(side)`, `RandomHorizontalFlip()`, normalise.
     public static func training(
         side: Int, mode: PictureMode = .rgb, normalization: Normalization = .imagenet,
-        interpolation: Interpolation = .bilinear, exif: ExifPolicy = .ignore
+        interpolation: PictureInterpolation = .bilinear, exif: ExifPolicy = .ignore
     ) throws(TransformError) -> Transform {
         try Transform(
             mode: mode, [RandomResizedCrop(side, interpolation), RandomHorizontalFlip()], normalization: normalization,
@@ -57,7 +57,8 @@ public struct Transform: Sendable {
     /// - `fit`: what is resized to `resize`: the shorter side, both sides, or the longer one.
     public static func evaluation(
         side: Int, resize: Int? = nil, fit: Fit = .crop, mode: PictureMode = .rgb,
-        normalization: Normalization = .imagenet, interpolation: Interpolation = .bilinear, exif: ExifPolicy = .ignore
+        normalization: Normalization = .imagenet, interpolation: PictureInterpolation = .bilinear,
+        exif: ExifPolicy = .ignore
     ) throws(TransformError) -> Transform {
         let resize = resize ?? withMargin(side)
         let square = PictureSize(width: resize, height: resize)
@@ -114,6 +115,8 @@ public struct Transform: Sendable {
 
 extension Transform: CustomStringConvertible {
     public var description: String {
-        (["Decode(\(mode.rawValue)\(exif == .apply ? ", turned" : ""))"] + steps.map(\.description) + [normalization.description]).joined(separator: "; ")
+        (["Decode(\(mode.rawValue)\(exif == .apply ? ", turned" : ""))"] + steps.map(\.description) + [
+            normalization.description
+        ]).joined(separator: "; ")
     }
 }
