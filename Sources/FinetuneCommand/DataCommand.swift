@@ -69,7 +69,9 @@ struct DataCommand: ParsableCommand {
             for file in foreign.prefix(5) { Console.line("Not a picture\(title): '\(file.path)' (\(file.kind))") }
             if foreign.count > 5 { Console.line("Not a picture\(title): \(foreign.count - 5) more") }
             let left = part.ignored.filter(\.isPicture)
-            if let first = left.first { Console.line("Left out\(title): \(Wording.count(left.count, "picture")) \(first.kind)") }
+            if let first = left.first {
+                Console.line("Left out\(title): \(Wording.count(left.count, "picture")) \(first.kind)")
+            }
             if part.rotatedCount > 0 {
                 Console.line(
                     "Rotated\(title): \(Wording.count(part.rotatedCount, "picture")) (train --exif apply turns them)")
@@ -158,7 +160,8 @@ struct DataCommand: ParsableCommand {
                     formats: Dictionary(uniqueKeysWithValues: part.formats.map { ($0.key.rawValue, $0.value) }),
                     sizes: part.sizes.map { Part.Size(width: $0.key.width, height: $0.key.height, count: $0.value) }
                         .sorted { ($1.count, $0.width, $0.height) < ($0.count, $1.width, $1.height) },
-                    rotated: part.rotatedCount, unreadable: part.unreadable.map { Part.File(file: $0.path, reason: "\($0.reason)") },
+                    rotated: part.rotatedCount,
+                    unreadable: part.unreadable.map { Part.File(file: $0.path, reason: "\($0.reason)") },
                     ignored: part.ignored.map { Part.File(file: $0.path, reason: $0.kind) })
             }
         }

@@ -25,7 +25,9 @@ struct PreprocessingTests {
         // keras.applications.imagenet_utils.preprocess_input, mode "caffe" and "tf".
         expect(try numbers("caffe"), [50 - 103.939, 100 - 116.779, 200 - 123.68])
         expect(try numbers("caffe", order: .rgb), [200 - 123.68, 100 - 116.779, 50 - 103.939])
-        for name in ["half", "inception"] { expect(try numbers(name), [200 / 127.5 - 1, 100 / 127.5 - 1, 50 / 127.5 - 1]) }
+        for name in ["half", "inception"] {
+            expect(try numbers(name), [200 / 127.5 - 1, 100 / 127.5 - 1, 50 / 127.5 - 1])
+        }
         #expect(try numbers("bytes") == [200, 100, 50])
         #expect(try numbers("bytes", order: .bgr) == [50, 100, 200])
         expect(try numbers("none"), [200 / 255.0, 100 / 255.0, 50 / 255.0])
@@ -128,7 +130,9 @@ struct PreprocessingTests {
     @Test("pictures that carry a rotation are counted where it is ignored")
     func rotations() throws {
         let folder = TestFiles.fixtures.appendingPathComponent("pictures").path
-        let paths = ["exif-rotated.jpg", "420.jpg", "exif-rotated.jpg", "rgb8.png", "none.jpg"].map { "\(folder)/\($0)" }
+        let paths = ["exif-rotated.jpg", "420.jpg", "exif-rotated.jpg", "rgb8.png", "none.jpg"].map {
+            "\(folder)/\($0)"
+        }
         var preprocessing = Preprocessing(channels: 3, imageSize: 32, normalization: .none)
         #expect(preprocessing.rotationNote(paths) == "2 pictures carry a rotation; --exif apply turns them")
         #expect(preprocessing.rotationNote([paths[0]]) == "1 picture carries a rotation; --exif apply turns it")

@@ -45,7 +45,8 @@ struct DatasetTests {
         #expect(dataset.samples.map(\.label) == [0, 1, 1, 1, 1, 1, 1, 1, 2, 2])
         #expect(dataset.classCounts == [1, 7, 2])
         #expect(
-            Set(dataset.ignored.map(\.kind)) == ["text", "a PDF document", "an empty file"] && dataset.ignored.count == 3
+            Set(dataset.ignored.map(\.kind)) == ["text", "a PDF document", "an empty file"]
+                && dataset.ignored.count == 3
         )
         #expect(try #require(dataset.ignoredSummary).hasPrefix("3 files are not pictures and left out"))
     }

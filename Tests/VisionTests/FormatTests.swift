@@ -72,9 +72,10 @@ struct FormatTests {
 
     @Test("files cut off anywhere are refused or whole")
     func truncated() throws {
-        for name in ["RGB-tiff_lzw.tif", "tiles.tif", "P0.gif", "L1.gif", "RGB.webp", "RGBA-lossless.webp", "P.bmp", "runs8.bmp",
-            "plain3.pnm", "RGB.pnm", "CMYK0.jpg", "CMYK1.jpg", "animated.webp", "422-progressive.jpg"]
-        {
+        for name in [
+            "RGB-tiff_lzw.tif", "tiles.tif", "P0.gif", "L1.gif", "RGB.webp", "RGBA-lossless.webp", "P.bmp", "runs8.bmp",
+            "plain3.pnm", "RGB.pnm", "CMYK0.jpg", "CMYK1.jpg", "animated.webp", "422-progressive.jpg",
+        ] {
             let bytes = try Formats.array("file/\(name)").elements(as: UInt8.self)
             let whole = try Picture(encoded: memory(bytes, name))
             for length in 1..<bytes.count {
@@ -105,10 +106,13 @@ struct FormatTests {
         #expect(refused > 500)
     }
 
-    @Test("a header that promises more than the limits is refused", arguments: ["webp", "gif", "tif", "bmp", "pnm", "jpg", "png"])
+    @Test(
+        "a header that promises more than the limits is refused",
+        arguments: ["webp", "gif", "tif", "bmp", "pnm", "jpg", "png"])
     func limits(suffix: String) throws {
-        let name = try #require(try Formats.names("file").first { $0.hasPrefix("RGB") && $0.hasSuffix(suffix) }
-            ?? Formats.names("file").first { $0.hasSuffix(suffix) })
+        let name = try #require(
+            try Formats.names("file").first { $0.hasPrefix("RGB") && $0.hasSuffix(suffix) }
+                ?? Formats.names("file").first { $0.hasSuffix(suffix) })
         let size = try PictureHeader(encoded: Formats.file(name)).size
         let error = try #require(throws: PictureError.self) {
             try Picture(encoded: Formats.file(name), limits: DecodeLimits(maxPixels: size.width * size.height - 1))
@@ -216,6 +220,7 @@ private struct BitWriter {
 private func bigEndian(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
 
 private func crc32(_ bytes: [UInt8]) -> UInt32 {
-    let table = (0..<256).map { index in (0..<8).reduce(UInt32(index)) { crc, _ in crc >> 1 ^ (crc & 1) * 0xEDB8_8320 } }
+    let table = (0..<256).map { index in (0..<8).reduce(UInt32(index)) { crc, _ in crc >> 1 ^ (crc & 1) * 0xEDB8_8320 }
+    }
     return ~bytes.reduce(UInt32.max) { crc, byte in table[Int((crc ^ UInt32(byte)) & 0xFF)] ^ crc >> 8 }
 }

@@ -18,24 +18,32 @@ struct ListTests {
         let folder = try folder(["1.png", "2.png", "3, the last.png"])
         for separator in [",", ";", "\t"] {
             for end in ["\n", "\r\n", "\r"] {
-                let rows = [["path", "label"], ["1.png", "a"], ["2.png", "b"], ["\"3, the last.png\"", "a"], ["", ""], [""]]
+                let rows = [
+                    ["path", "label"], ["1.png", "a"], ["2.png", "b"], ["\"3, the last.png\"", "a"], ["", ""], [""],
+                ]
                 let text = rows.map { $0.joined(separator: separator) + end }.joined()
                 let list = try PictureDataset.list(folder.write("list.csv", text))
                 #expect(list.samples.map(\.label) == [0, 1, 0], "\(text.debugDescription)")
             }
         }
         let wrong = try folder.write("wrong.csv", "path;label\r1.png;a\r\rnone.png;b\r")
-        #expect(throws: DatasetError.badList(
-            wrong, line: 4,
-            why: "expected a picture at '\(folder.path)/none.png': no such file or folder (paths count from the list's folder)"
-        )) { try PictureDataset.list(wrong) }
+        #expect(
+            throws: DatasetError.badList(
+                wrong, line: 4,
+                why:
+                    "expected a picture at '\(folder.path)/none.png': no such file or folder (paths count from the list's folder)"
+            )
+        ) { try PictureDataset.list(wrong) }
         let quoted = try folder.write("quoted.csv", "\"3, the last.png\";a\n1.png;b\n")
         #expect(try PictureDataset.list(quoted).count == 2)
     }
 
-    @Test("columns that tell training, validation and testing apart", arguments: [
-        ("split", "train", "val", "test"), ("Split", "TRAIN", "Validation", "Testing"), ("subset", "training", "valid", "test"),
-    ])
+    @Test(
+        "columns that tell training, validation and testing apart",
+        arguments: [
+            ("split", "train", "val", "test"), ("Split", "TRAIN", "Validation", "Testing"),
+            ("subset", "training", "valid", "test"),
+        ])
     func splitColumns(name: String, train: String, val: String, test: String) throws {
         let folder = try folder((1...6).map { "\($0).png" })
         let lines = ["1.png,a,\(train)", "2.png,b,\(train)", "3.png,a,\(val)", "4.png,b,\(val)", "5.png,a,\(test)"]
@@ -52,10 +60,12 @@ struct ListTests {
         let folder = try folder((1...6).map { "\($0).png" })
         let lines = ["5.png,a,test"] + (1...4).map { "\($0).png,\($0 % 2 == 0 ? "a" : "b"),train" }
         let list = try folder.write("list.csv", (["path,label,split"] + lines).joined(separator: "\n"))
-        #expect(throws: DatasetError.badList(
-            list, line: 2,
-            why: "marked test, and no line is marked val; mark some so, or give --val-fraction, for example 0.2"
-        )) { try DatasetSplit.read(list) }
+        #expect(
+            throws: DatasetError.badList(
+                list, line: 2,
+                why: "marked test, and no line is marked val; mark some so, or give --val-fraction, for example 0.2"
+            )
+        ) { try DatasetSplit.read(list) }
         let split = try DatasetSplit.read(list, valFraction: 0.5)
         #expect(split.train.count == 2 && split.val.count == 2)
         #expect(!(split.train.samples + split.val.samples).contains { $0.path.hasSuffix("5.png") })
@@ -65,7 +75,8 @@ struct ListTests {
     @Test("is_valid says true or false")
     func isValid() throws {
         let folder = try folder((1...4).map { "\($0).png" })
-        let list = try folder.write("list.csv", "path,label,is_valid\n1.png,a,False\n2.png,b,0\n3.png,a,True\n4.png,b,1\n")
+        let list = try folder.write(
+            "list.csv", "path,label,is_valid\n1.png,a,False\n2.png,b,0\n3.png,a,True\n4.png,b,1\n")
         let split = try DatasetSplit.read(list)
         #expect(split.val.samples.map { String($0.path.suffix(5)) } == ["3.png", "4.png"])
         let wrong = try folder.write("wrong.csv", "path,label,is_valid\n1.png,a,maybe\n")
@@ -76,8 +87,10 @@ struct ListTests {
 
     @Test("the folders of runs are no classes, and hold no pictures of one")
     func runFolders() throws {
-        let folder = try folder(["a/1.png", "b/2.png", "runs/2026-12-01/predictions.png", "run1/predictions.png",
-            "a/old-run/predictions.png", "runs/sweep-1/x.png"])
+        let folder = try folder([
+            "a/1.png", "b/2.png", "runs/2026-12-01/predictions.png", "run1/predictions.png",
+            "a/old-run/predictions.png", "runs/sweep-1/x.png",
+        ])
         for run in ["runs/2026-12-01", "run1", "a/old-run"] {
             try folder.write("\(run)/run.json", "{}")
             try folder.write("\(run)/history.csv", "epoch\n")

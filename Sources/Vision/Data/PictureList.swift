@@ -147,7 +147,8 @@ struct PictureList {
 
     /// What to say where some pictures are for testing and none for validation.
     var missingValidation: DatasetError? {
-        guard let test = records.first(where: { $0.part == .test }), !records.contains(where: { $0.part == .val }) else {
+        guard let test = records.first(where: { $0.part == .test }), !records.contains(where: { $0.part == .val })
+        else {
             return nil
         }
         return .badList(

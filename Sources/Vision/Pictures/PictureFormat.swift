@@ -61,10 +61,12 @@ public enum PictureFormat: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    var decoder: @Sendable (
-        UnsafePointer<UInt8>?, Int, UnsafePointer<ft_codec_limits>?, UnsafeMutablePointer<ft_codec_info>?,
-        UnsafeMutablePointer<UInt8>?, Int, UnsafeMutablePointer<ft_codec_error>?
-    ) -> CInt {
+    var decoder:
+        @Sendable (
+            UnsafePointer<UInt8>?, Int, UnsafePointer<ft_codec_limits>?, UnsafeMutablePointer<ft_codec_info>?,
+            UnsafeMutablePointer<UInt8>?, Int, UnsafeMutablePointer<ft_codec_error>?
+        ) -> CInt
+    {
         switch self {
         case .jpeg: ft_jpeg_decode
         case .png: ft_png_decode

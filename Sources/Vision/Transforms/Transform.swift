@@ -114,6 +114,8 @@ public struct Transform: Sendable {
 
 extension Transform: CustomStringConvertible {
     public var description: String {
-        (["Decode(\(mode.rawValue)\(exif == .apply ? ", turned" : ""))"] + steps.map(\.description) + [normalization.description]).joined(separator: "; ")
+        (["Decode(\(mode.rawValue)\(exif == .apply ? ", turned" : ""))"] + steps.map(\.description) + [
+            normalization.description
+        ]).joined(separator: "; ")
     }
 }
