@@ -40,8 +40,11 @@ import Testing
         try (value * value).sum().backward()
         for (index, leaf) in leaves.enumerated() where has("\(name)/grad/\(index)") {
             let gradient = try leaf.gradient().array
-            let error = relativeError(gradient, try golden("\(name)/grad/\(index)"))
-            #expect(error < 2e-5, "\(name), gradient \(index): \(error)")
+            let expected = try golden("\(name)/grad/\(index)")
+            // Where a gradient is what is left of larger terms, as behind a norm, only its rounding differs.
+            let error = zip(gradient.doubles(), expected.doubles()).map { abs($0 - $1) }.max() ?? 0
+            let scale = max(1, expected.doubles().map(abs).max() ?? 0)
+            #expect(gradient.shape == expected.shape && error < 2e-5 * scale, "\(name), gradient \(index): \(error)")
         }
     }
 
